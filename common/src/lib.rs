@@ -1,0 +1,19 @@
+//! What the recorder and the replayer share.
+//!
+//! Read in this order: [`exchange`] is the unit of everything, [`codec`] turns it into the bytes that are kept for ever,
+//! [`store`] keeps them, [`ledger`] says where each one ended. The rest are small values that both command lines
+//! speak: [`time`], [`rate`], [`fraction`], [`size`] and [`shadow_host`].
+//!
+//! This crate knows no HTTP server and no HTTP client.
+
+pub mod codec;
+pub mod config;
+pub mod exchange;
+pub mod fraction;
+pub mod ledger;
+pub mod logs;
+pub mod rate;
+pub mod shadow_host;
+pub mod size;
+pub mod store;
+pub mod time;

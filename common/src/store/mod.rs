@@ -1,0 +1,231 @@
+//! The traffic store: the durable log of exchanges, in Kafka or in one SQLite file.
+//!
+//! Both backends are used from plain threads, through three small traits: [`Append`] (the recorder's store thread),
+//! [`Read`] (a planned window) and [`Follow`] (the live tail, with a position kept for a group). Nothing in here is
+//! `async`: librdkafka and SQLite both block, and the live path never calls either.
+//!
+//! One contract test suite runs against both (`tests/integration/store_contract`).
+
+mod error;
+mod health;
+mod kafka;
+mod plan;
+mod sqlite;
+mod url;
+
+pub use error::{Loss, StoreError};
+pub use health::{StoreHealth, StoreState};
+pub use plan::{PartitionPlan, Plan};
+pub use url::{KafkaUrl, SqliteUrl, StoreUrl, StoreUrlError};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::codec::DecodeError;
+use crate::exchange::{Exchange, ExchangeId};
+use crate::time::{Timestamp, Window};
+
+/// A record is written at the latest this long after its arrival, if its exchange has not ended before.
+pub const EMIT_AFTER: Duration = Duration::from_secs(10);
+
+/// How much later in the log than its arrival a record can stand: [`EMIT_AFTER`], the producer's retries
+/// (`message.timeout.ms`), and clocks that differ. Reads of a window go this far beyond its end.
+pub const SLACK: Duration = Duration::from_secs(30);
+
+/// Which store, and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The `--store` URL.
+    pub url: StoreUrl,
+    /// Further librdkafka properties, from `[store.kafka]`. A value `env:NAME` or `file:PATH` has been resolved.
+    pub kafka: BTreeMap<String, String>,
+}
+
+impl StoreConfig {
+    /// A store with nothing but its URL.
+    pub fn new(url: StoreUrl) -> Self {
+        Self { url, kafka: BTreeMap::new() }
+    }
+}
+
+/// What becomes of one record: told exactly once, by whichever part of the store knows.
+///
+/// The recorder's receipt holds the ledger's entry and the bytes of the memory budget; dropping it gives both back.
+pub trait Receipt: Send + 'static {
+    /// The store has confirmed the record.
+    fn stored(self);
+    /// The record is lost.
+    fn lost(self, why: Loss);
+}
+
+/// One encoded exchange on its way into the store.
+#[derive(Debug)]
+pub struct Record<R> {
+    /// The session key, or the id where there is none: spreads records over partitions.
+    pub key: Vec<u8>,
+    /// The exchange's id.
+    pub id: ExchangeId,
+    /// When the request arrived.
+    pub arrival: Timestamp,
+    /// The envelope ([`crate::codec::encode`]).
+    pub value: Vec<u8>,
+    /// Consumed when the store knows what became of it.
+    pub receipt: R,
+}
+
+/// The writing side, owned by one thread.
+pub trait Append<R: Receipt>: Send {
+    /// Takes a batch over. Every receipt is consumed once: here, later, or in [`close`](Self::close). Never fails as
+    /// a whole, and blocks at most for the time of one SQLite transaction.
+    fn append(&mut self, batch: &mut Vec<Record<R>>);
+
+    /// Called at least every second, also without traffic: reconnects, makes the topic, applies retention.
+    fn tend(&mut self);
+
+    /// Waits until what was taken is confirmed, at most for `deadline`; what is not is [`Loss::Closed`]. Afterwards
+    /// every receipt has been consumed.
+    fn close(self: Box<Self>, deadline: Duration);
+}
+
+/// Opens a store for appending.
+///
+/// A Kafka that cannot be reached is no error: `health` says so, and appending begins when it is there. A SQLite path
+/// that cannot be written, or a file that is something else, is an error at once.
+pub fn open_append<R: Receipt>(
+    config: &StoreConfig,
+    health: Arc<StoreHealth>,
+) -> Result<Box<dyn Append<R>>, StoreError> {
+    match &config.url {
+        StoreUrl::Sqlite(url) => Ok(Box::new(sqlite::Appender::open(url, health)?)),
+        StoreUrl::Kafka(url) => Ok(Box::new(kafka::Appender::open(url, &config.kafka, health)?)),
+    }
+}
+
+/// Where a record stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The partition; 0 in SQLite.
+    pub partition: i32,
+    /// The offset in Kafka, the sequence number in SQLite.
+    pub offset: i64,
+}
+
+/// One record as read.
+#[derive(Debug)]
+pub struct Stored {
+    /// Where it stood.
+    pub position: Position,
+    /// Its size in the log, in bytes.
+    pub size: usize,
+    /// The exchange, or why its bytes are none. Never fatal: count it and go on.
+    pub exchange: Result<Exchange, DecodeError>,
+}
+
+/// What a read gave.
+#[derive(Debug)]
+pub enum Next {
+    /// A record.
+    Record(Stored),
+    /// No record came within the wait; there may be more.
+    Idle,
+    /// A partition of the plan is read to its end. Told once for each partition that [`Plan::partitions`] names.
+    PartitionEnd(i32),
+    /// All partitions of the plan are read.
+    End,
+}
+
+/// Reads a plan's records: each once, in log order within a partition.
+///
+/// SQLite gives them in arrival order over all; Kafka mixes partitions as they come.
+pub trait Read: Send {
+    /// The next record, waiting for at most `wait`.
+    fn next(&mut self, wait: Duration) -> Result<Next, StoreError>;
+
+    /// Stops or resumes a partition that has run ahead of the others. At most a bounded prefetch still comes.
+    fn hold(&mut self, partition: i32, held: bool) -> Result<(), StoreError>;
+}
+
+/// Where a group that has no position yet begins to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At what is written from now on.
+    Latest,
+    /// At the beginning of the log.
+    Earliest,
+    /// At the first record that arrived at or after this instant.
+    At(Timestamp),
+}
+
+/// Follows the log's end for a named group, at least once.
+pub trait Follow: Send {
+    /// The next record, waiting for at most `wait`; never [`Next::End`] and never [`Next::PartitionEnd`].
+    fn next(&mut self, wait: Duration) -> Result<Next, StoreError>;
+
+    /// Everything in the position's partition up to and including it is done: a restart goes on behind it.
+    fn done(&mut self, upto: Position) -> Result<(), StoreError>;
+
+    /// The partitions held now and the number there are: the share of a fleet-wide rate.
+    fn share(&self) -> Share;
+
+    /// Writes the positions that are done and leaves the group.
+    fn close(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// A replica's part of a followed log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The partitions that this replica holds.
+    pub held: Vec<i32>,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl Share {
+    /// From 0 to 1.
+    pub fn fraction(&self) -> f64 {
+        if self.of == 0 { 0.0 } else { self.held.len() as f64 / self.of as f64 }
+    }
+}
+
+/// A store opened for reading.
+pub enum Store {
+    /// One SQLite file.
+    Sqlite(sqlite::Source),
+    /// One topic.
+    Kafka(kafka::Source),
+}
+
+impl Store {
+    /// Opens a store that exists. Fails within 15 seconds where it cannot be reached.
+    pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        match &config.url {
+            StoreUrl::Sqlite(url) => sqlite::Source::open(url).map(Self::Sqlite),
+            StoreUrl::Kafka(url) => kafka::Source::open(url, &config.kafka).map(Self::Kafka),
+        }
+    }
+
+    /// Freezes a window: which offsets to read in each partition. Costs the same however long the log is.
+    pub fn plan(&self, window: Window) -> Result<Plan, StoreError> {
+        match self {
+            Self::Sqlite(source) => source.plan(window),
+            Self::Kafka(source) => source.plan(window),
+        }
+    }
+
+    /// Reads what a plan names. Records outside of its window come too (the slack around it): filter on arrival.
+    pub fn read(&self, plan: &Plan) -> Result<Box<dyn Read>, StoreError> {
+        match self {
+            Self::Sqlite(source) => Ok(Box::new(source.read(plan)?)),
+            Self::Kafka(source) => Ok(Box::new(source.read(plan)?)),
+        }
+    }
+
+    /// Follows the log as `group`, from where the group was or from `start`.
+    pub fn follow(&self, group: &str, start: Start) -> Result<Box<dyn Follow>, StoreError> {
+        match self {
+            Self::Sqlite(source) => Ok(Box::new(source.follow(group, start)?)),
+            Self::Kafka(source) => Ok(Box::new(source.follow(group, start)?)),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! A window frozen.
+
+use crate::time::Window;
+
+/// For each partition, the offsets that hold the window's records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The stretch of arrival time that was asked for.
+    pub window: Window,
+    /// The partitions that have anything to read, in order.
+    pub partitions: Vec<PartitionPlan>,
+}
+
+/// What to read of one partition: `[from, to)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionPlan {
+    /// The partition; 0 in SQLite.
+    pub partition: i32,
+    /// The first offset to read.
+    pub from: i64,
+    /// The first offset not to read any more.
+    pub to: i64,
+}
+
+impl Plan {
+    /// An upper bound for the records to read: offsets can have gaps, and the slack around the window is in it.
+    pub fn at_most(&self) -> u64 {
+        self.partitions.iter().map(|p| u64::try_from(p.to - p.from).unwrap_or(0)).sum()
+    }
+}
