@@ -49,8 +49,20 @@ pub fn layer<T: Serialize + DeserializeOwned>(given: &T, file: &Path) -> Result<
     // Once by itself, so that an error has the file's lines.
     let _: T = toml::from_str(&text).map_err(|e| content(e.to_string()))?;
     let mut merged: toml::Table = toml::from_str(&text).map_err(|e| content(e.to_string()))?;
-    merged.extend(toml::Table::try_from(given).map_err(|e| content(e.to_string()))?);
+    put_over(&mut merged, toml::Table::try_from(given).map_err(|e| content(e.to_string()))?);
     merged.try_into().map_err(|e| content(e.to_string()))
+}
+
+/// Tables are merged key by key; everything else is replaced.
+fn put_over(below: &mut toml::Table, above: toml::Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => put_over(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
 }
 
 /// The value itself, or the secret it points to: `env:NAME` or `file:PATH` (one trailing line end is cut).

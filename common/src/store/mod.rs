@@ -10,12 +10,14 @@ mod error;
 mod health;
 mod kafka;
 mod plan;
+mod setting;
 mod sqlite;
 mod url;
 
 pub use error::{Loss, StoreError};
 pub use health::{StoreHealth, StoreState};
 pub use plan::{PartitionPlan, Plan};
+pub use setting::StoreSetting;
 pub use url::{KafkaUrl, SqliteUrl, StoreUrl, StoreUrlError};
 
 use std::collections::BTreeMap;
