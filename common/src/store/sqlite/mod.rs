@@ -1,55 +1,20 @@
-//! Stub.
-use super::*;
-use crate::time::Window;
-use std::sync::Arc;
-use std::time::Duration;
-pub struct Source;
-pub(super) struct Appender<R>(std::marker::PhantomData<R>);
-impl<R: Receipt> Appender<R> {
-    pub(super) fn open(_: &SqliteUrl, _: Arc<StoreHealth>) -> Result<Self, StoreError> {
-        todo!()
-    }
-}
-impl<R: Receipt> Append<R> for Appender<R> {
-    fn append(&mut self, _: &mut Vec<Record<R>>) {}
-    fn tend(&mut self) {}
-    fn close(self: Box<Self>, _: Duration) {}
-}
-pub(super) struct Reader;
-impl Read for Reader {
-    fn next(&mut self, _: Duration) -> Result<Next, StoreError> {
-        todo!()
-    }
-    fn hold(&mut self, _: i32, _: bool) -> Result<(), StoreError> {
-        todo!()
-    }
-}
-pub(super) struct Follower;
-impl Follow for Follower {
-    fn next(&mut self, _: Duration) -> Result<Next, StoreError> {
-        todo!()
-    }
-    fn done(&mut self, _: Position) -> Result<(), StoreError> {
-        todo!()
-    }
-    fn share(&self) -> Share {
-        todo!()
-    }
-    fn close(self: Box<Self>) -> Result<(), StoreError> {
-        todo!()
-    }
-}
-impl Source {
-    pub(super) fn open(_: &SqliteUrl) -> Result<Self, StoreError> {
-        todo!()
-    }
-    pub(super) fn plan(&self, _: Window) -> Result<Plan, StoreError> {
-        todo!()
-    }
-    pub(super) fn read(&self, _: &Plan) -> Result<Reader, StoreError> {
-        todo!()
-    }
-    pub(super) fn follow(&self, _: &str, _: Start) -> Result<Follower, StoreError> {
-        todo!()
-    }
-}
+//! The store in one SQLite file, for one machine: nothing to install, several processes at once.
+//!
+//! One table holds the log. `seq` grows with each commit and is never used twice, so it is the offset that a follower
+//! keeps; the index on `arrival` serves windows. The write-ahead log lets readers and the writer work side by side.
+
+mod append;
+mod cursor;
+mod follow;
+mod read;
+mod retention;
+mod schema;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub(super) use append::Appender;
+pub(super) use source::Source;
+
+/// A SQLite store is one partition.
+const PARTITION: i32 = 0;

@@ -1,0 +1,121 @@
+//! The writing side: a batch is one transaction.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::retention::Limits;
+use super::schema;
+use crate::codec::MAX_RECORD;
+use crate::store::{Append, Loss, Receipt, Record, SqliteUrl, StoreError, StoreHealth};
+use crate::time::Timestamp;
+
+const INSERT: &str = "INSERT INTO exchanges (id, arrival, value) VALUES (?1, ?2, ?3)";
+
+/// Appends to one file. After an error it opens the file anew with the next batch, so recording resumes by itself.
+pub(in crate::store) struct Appender<R> {
+    path: PathBuf,
+    limits: Limits,
+    health: Arc<StoreHealth>,
+    /// Absent after an error.
+    connection: Option<Connection>,
+    receipts: PhantomData<fn(R)>,
+}
+
+impl<R: Receipt> Appender<R> {
+    pub(in crate::store) fn open(url: &SqliteUrl, health: Arc<StoreHealth>) -> Result<Self, StoreError> {
+        let connection = schema::open_or_make(&url.path)?;
+        Ok(Self {
+            path: url.path.clone(),
+            limits: Limits::new(url),
+            health,
+            connection: Some(connection),
+            receipts: PhantomData,
+        })
+    }
+
+    /// The open connection; a new one where there is none or its file is gone.
+    pub(super) fn connect(&mut self) -> Result<&mut Connection, StoreError> {
+        if self.connection.as_ref().is_some_and(schema::has_moved) {
+            // Closed before the new file is made: closing removes the old one's write-ahead log by its name.
+            self.connection = None;
+            tracing::warn!(path = %self.path.display(), "the store's file was removed; making it anew");
+        }
+        match &mut self.connection {
+            Some(connection) => Ok(connection),
+            absent => Ok(absent.insert(schema::open_or_make(&self.path)?)),
+        }
+    }
+
+    fn write(&mut self, batch: &[Record<R>]) -> Result<(), StoreError> {
+        let limits = self.limits;
+        let path = self.path.clone();
+        let connection = self.connect()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        limits.make_room(&transaction, batch.iter().map(|r| r.value.len() as u64).sum())?;
+        let mut insert = transaction.prepare_cached(INSERT)?;
+        for record in batch {
+            let arrival = record.arrival.as_nanos() as i64;
+            insert.execute((record.id.to_bytes().as_slice(), arrival, record.value.as_slice()))?;
+        }
+        drop(insert);
+        transaction.commit()?;
+        if schema::has_moved(connection) {
+            return Err(StoreError::Path { path, why: "the file was removed while it was written".into() });
+        }
+        Ok(())
+    }
+
+    /// What an error means for the records it hit, and for the connection.
+    fn failed(&mut self, error: &StoreError) -> Loss {
+        self.health.down(error.to_string());
+        match error {
+            StoreError::Sqlite(e) if schema::is_busy(e) => Loss::Timeout,
+            _ => {
+                self.connection = None;
+                Loss::Rejected
+            }
+        }
+    }
+}
+
+impl<R: Receipt> Append<R> for Appender<R> {
+    fn append(&mut self, batch: &mut Vec<Record<R>>) {
+        for record in batch.extract_if(.., |r| r.value.len() > MAX_RECORD) {
+            record.receipt.lost(Loss::TooLarge);
+        }
+        if batch.is_empty() {
+            return;
+        }
+        match self.write(batch) {
+            Ok(()) => {
+                self.health.up();
+                batch.drain(..).for_each(|record| record.receipt.stored());
+            }
+            Err(error) => {
+                let loss = self.failed(&error);
+                batch.drain(..).for_each(|record| record.receipt.lost(loss));
+            }
+        }
+    }
+
+    fn tend(&mut self) {
+        let limits = self.limits;
+        let tended = self.connect().and_then(|c| Ok(limits.apply(c, Timestamp::now())?));
+        match tended {
+            Ok(()) => {}
+            // The next time will do.
+            Err(StoreError::Sqlite(e)) if schema::is_busy(&e) => {}
+            Err(error) => {
+                self.failed(&error);
+            }
+        }
+    }
+
+    fn close(self: Box<Self>, _deadline: Duration) {
+        // Every batch was confirmed or given up when `append` returned.
+    }
+}

@@ -1,0 +1,114 @@
+//! A planned window, in arrival order, a page at a time.
+
+use std::collections::VecDeque;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, Row};
+
+use super::PARTITION;
+use crate::codec;
+use crate::store::{Next, PartitionPlan, Plan, Position, Read, StoreError, Stored};
+
+/// Behind `(?1, ?2)`, before arrival ?3, of the sequence numbers from ?4 to before ?5. The `+` keeps SQLite from
+/// walking the table by `seq`, which would have to be sorted.
+const PAGE: &str = "SELECT seq, value, arrival FROM exchanges
+    WHERE arrival >= ?1 AND arrival < ?3 AND (arrival > ?1 OR +seq > ?2) AND +seq >= ?4 AND +seq < ?5
+    ORDER BY arrival, seq LIMIT ?6";
+
+/// Rows of one page, and the bytes that end a page early: a read transaction stays short, and memory bounded.
+pub(super) const PAGE_ROWS: u32 = 512;
+pub(super) const PAGE_BYTES: usize = 4 << 20;
+
+/// Reads one plan.
+pub(in crate::store) struct Reader {
+    connection: Connection,
+    plan: PartitionPlan,
+    /// The window's end, in nanoseconds.
+    to: i64,
+    /// Arrival and sequence number of the last record that was fetched.
+    last: (i64, i64),
+    page: VecDeque<Stored>,
+    held: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    /// Everything has been fetched; what is left is in the page.
+    Fetched,
+    Ended,
+}
+
+impl Reader {
+    pub(super) fn new(connection: Connection, plan: &Plan) -> Self {
+        let nothing = PartitionPlan { partition: PARTITION, from: 0, to: 0 };
+        let part = plan.partitions.first().copied();
+        Self {
+            connection,
+            plan: part.unwrap_or(nothing),
+            to: plan.window.to().as_nanos() as i64,
+            last: (plan.window.from().as_nanos() as i64, -1),
+            page: VecDeque::new(),
+            held: false,
+            state: if part.is_some() { State::Reading } else { State::Ended },
+        }
+    }
+
+    fn fetch(&mut self) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(PAGE)?;
+        let (arrival, seq) = self.last;
+        let mut rows = statement.query((arrival, seq, self.to, self.plan.from, self.plan.to, PAGE_ROWS))?;
+        let mut bytes = 0;
+        while bytes < PAGE_BYTES
+            && let Some(row) = rows.next()?
+        {
+            let stored = stored(row)?;
+            bytes += stored.size;
+            self.last = (row.get(2)?, stored.position.offset);
+            self.page.push_back(stored);
+        }
+        if self.page.is_empty() {
+            self.state = State::Fetched;
+        }
+        Ok(())
+    }
+}
+
+/// A row of (sequence number, value).
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let value = row.get_ref(1)?.as_blob()?;
+    Ok(Stored {
+        position: Position { partition: PARTITION, offset: row.get(0)? },
+        size: value.len(),
+        exchange: codec::decode(value),
+    })
+}
+
+impl Read for Reader {
+    fn next(&mut self, wait: Duration) -> Result<Next, StoreError> {
+        if self.held && self.state == State::Reading {
+            thread::sleep(wait);
+            return Ok(Next::Idle);
+        }
+        if self.page.is_empty() && self.state == State::Reading {
+            self.fetch()?;
+        }
+        if let Some(stored) = self.page.pop_front() {
+            return Ok(Next::Record(stored));
+        }
+        if self.state == State::Ended {
+            return Ok(Next::End);
+        }
+        self.state = State::Ended;
+        Ok(Next::PartitionEnd(PARTITION))
+    }
+
+    fn hold(&mut self, partition: i32, held: bool) -> Result<(), StoreError> {
+        if partition == PARTITION {
+            self.held = held;
+        }
+        Ok(())
+    }
+}
