@@ -1,1 +1,28 @@
-//! Stub.
+//! What the integration tests and the bench stand on.
+//!
+//! [`origin`] is what stands behind a recorder or is the target of a replayer, and remembers each request to the byte;
+//! it, and the raw client, read HTTP by [`wire`], which shares no parser with the programs under test. [`receiver`]
+//! takes thousands of requests and counts them. [`grpc`] is a real gRPC service. [`chaos`] breaks connections.
+//! [`process`] runs the programs as their users do, and [`wait`] is the only way a test waits.
+//!
+//! Whatever goes wrong in here fails the test that is running.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a harness fails the test that it runs in"
+)]
+
+pub mod chaos;
+pub mod exchanges;
+pub mod grpc;
+mod http_server;
+pub mod ledgers;
+pub mod origin;
+pub mod ports;
+pub mod process;
+pub mod receiver;
+pub mod stores;
+pub mod wait;
+pub mod wire;

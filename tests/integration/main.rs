@@ -1,2 +1,3 @@
-//! Stub.
-fn main() {}
+//! The integration tests: one binary, a module a topic.
+
+mod harness_itself;

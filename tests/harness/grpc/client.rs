@@ -1,0 +1,92 @@
+//! The greeter's client, for tests that are not `async`.
+
+use std::net::SocketAddr;
+
+use tokio_stream::StreamExt;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+
+use super::helloworld::greeter_client::GreeterClient;
+use super::helloworld::{HelloReply, HelloRequest};
+
+/// One HTTP/2 connection to a greeter.
+#[derive(Debug)]
+pub struct GrpcClient {
+    runtime: tokio::runtime::Runtime,
+    greeter: GreeterClient<Channel>,
+}
+
+/// What a call to the greeter asks.
+pub fn hello(name: &str, times: u32) -> HelloRequest {
+    HelloRequest { name: name.into(), times }
+}
+
+impl GrpcClient {
+    /// Connects to `to`, which it calls by the name `authority`.
+    pub fn connect(to: SocketAddr, authority: &str) -> Self {
+        // With a thread of its own, so that the connection goes on between two calls.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://{to}")).unwrap();
+        let endpoint = endpoint.origin(format!("http://{authority}").parse().unwrap());
+        let channel = runtime.block_on(endpoint.connect()).unwrap_or_else(|e| panic!("connecting to {to}: {e}"));
+        Self { runtime, greeter: GreeterClient::new(channel) }
+    }
+
+    /// Unary: one request, one reply.
+    pub fn say_hello(&mut self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        self.runtime.block_on(self.greeter.say_hello(request))
+    }
+
+    /// Server streaming: the replies to one request.
+    pub fn say_many_hellos(&mut self, name: &str, times: u32) -> Result<Vec<String>, Status> {
+        self.runtime.block_on(async {
+            let replies = self.greeter.say_many_hellos(hello(name, times)).await?.into_inner();
+            all(replies).await
+        })
+    }
+
+    /// Client streaming: one reply to many requests.
+    pub fn greet_all(&mut self, names: &[&str]) -> Result<String, Status> {
+        let requests: Vec<_> = names.iter().map(|n| hello(n, 1)).collect();
+        self.runtime.block_on(async {
+            let reply = self.greeter.greet_all(tokio_stream::iter(requests)).await?;
+            Ok(reply.into_inner().message)
+        })
+    }
+
+    /// Both ways: sends the next name only when the last one has been answered, so that nothing may wait for the end.
+    pub fn chat(&mut self, names: &[&str]) -> Result<Vec<String>, Status> {
+        let names: Vec<_> = names.iter().map(|n| hello(n, 1)).collect();
+        self.runtime.block_on(async {
+            let (say, said) = tokio::sync::mpsc::channel(1);
+            let requests = tokio_stream::wrappers::ReceiverStream::new(said);
+            let mut replies = self.greeter.chat(requests).await?.into_inner();
+            let mut answers = Vec::new();
+            for name in names {
+                say.send(name).await.map_err(|_| Status::aborted("the call has ended"))?;
+                let reply = replies.message().await?.ok_or_else(|| Status::aborted("no reply to a name"))?;
+                answers.push(reply.message);
+            }
+            drop(say);
+            match replies.message().await? {
+                None => Ok(answers),
+                Some(more) => Err(Status::internal(format!("a reply too many: {}", more.message))),
+            }
+        })
+    }
+
+    /// Starts server streaming, takes `replies` of them and goes away in the middle of it.
+    pub fn cancel_after(&mut self, name: &str, replies: usize) -> Result<(), Status> {
+        self.runtime.block_on(async {
+            let stream = self.greeter.say_many_hellos(hello(name, u32::MAX)).await?.into_inner();
+            let taken = all(stream.take(replies)).await?;
+            assert_eq!(taken.len(), replies);
+            Ok(())
+        })
+    }
+}
+
+async fn all(replies: impl tokio_stream::Stream<Item = Result<HelloReply, Status>>) -> Result<Vec<String>, Status> {
+    let replies = std::pin::pin!(replies);
+    replies.map(|r| r.map(|r| r.message)).collect::<Result<_, _>>().await
+}

@@ -1,0 +1,13 @@
+//! A real gRPC service and client (tonic), for all four kinds of call.
+
+mod client;
+mod greeter;
+
+pub use client::{GrpcClient, hello};
+pub use greeter::{Call, CallEnd, Greeter};
+
+/// What `proto/helloworld.proto` compiles to.
+#[expect(missing_docs, clippy::all, reason = "generated")]
+pub mod helloworld {
+    tonic::include_proto!("helloworld");
+}
