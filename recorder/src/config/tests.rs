@@ -1,0 +1,123 @@
+use clap::Parser;
+
+use crate::config::{Config, ConfigError, Flags, Mode, Responses, SampleBy};
+
+const LEAST: [&str; 4] = ["--upstream", "http://127.0.0.1:3000", "--store", "sqlite:t.db"];
+
+fn config(more: &[&str]) -> Result<Config, ConfigError> {
+    Flags::try_parse_from(["umbra-recorder"].iter().chain(&LEAST).chain(more)).unwrap().into_config()
+}
+
+fn error(more: &[&str]) -> String {
+    config(more).unwrap_err().to_string()
+}
+
+fn parse_error(more: &[&str]) -> String {
+    Flags::try_parse_from(["umbra-recorder"].iter().chain(&LEAST).chain(more)).unwrap_err().to_string()
+}
+
+#[test]
+fn two_flags_are_enough() {
+    let config = config(&[]).unwrap();
+    assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.admin.to_string(), "127.0.0.1:9901");
+    assert_eq!(config.responses, Responses::Head);
+    assert_eq!(config.redacted_names(), "authorization, cookie, proxy-authorization, set-cookie, x-api-key");
+    assert!(!config.instance.is_empty());
+}
+
+#[test]
+fn an_upstream_or_a_sink_is_needed_and_a_store() {
+    let parse = |flags: &[&str]| Flags::try_parse_from(["r"].iter().chain(flags)).unwrap().into_config();
+    assert!(parse(&["--store", "sqlite:t.db"]).unwrap_err().to_string().contains("no --upstream"));
+    assert!(parse(&["--sink"]).unwrap_err().to_string().contains("no --store"));
+    assert_eq!(parse(&["--sink", "--store", "sqlite:t.db"]).unwrap().mode, Mode::Sink);
+    assert!(error(&["--sink"]).contains("exclude each other"));
+    assert!(matches!(config(&["--sink=false"]).unwrap().mode, Mode::Forward(_)));
+}
+
+#[test]
+fn a_wrong_value_is_named_with_what_to_do() {
+    for (flags, says) in [
+        (&["--sample-by", "moon"][..], "'moon' is nothing to sample by"),
+        (&["--sample-by", "header:"], "is nothing to sample by"),
+        (&["--sample-by", "cookie:a b"], "is nothing to sample by"),
+        (&["--body-limit", "65MiB"], "at most 64MiB"),
+        (&["--memory-limit", "10KiB"], "at least 1MiB"),
+        (&["--body-limit", "8MiB", "--memory-limit", "4MiB"], "over --memory-limit 4MiB"),
+        (&["--workers", "0"], "from 1 to 1024"),
+        (&["--upstream-timeout", "0s"], "more than no time"),
+        (&["--redact-header", "a b"], "no header name"),
+        (&["--redact-header", "x-a", "--keep-header", "X-A"], "one of the two"),
+        (&["--tls-cert", "c.pem"], "not yet available"),
+        (&["--tls-key", "k.pem"], "not yet available"),
+    ] {
+        let said = error(flags);
+        assert!(said.contains(says), "{flags:?}: {said}");
+    }
+    for (flags, says) in [
+        (&["--listen", "here"][..], "'here'"),
+        (&["--sample", "half"], "'half' is no fraction"),
+        (&["--responses", "some"], "'some'"),
+        (&["--drain-timeout", "soon"], "'soon' is no duration"),
+        (&["--body-limit", "much"], "'much' is no size"),
+        (&["--store", "redis:"], "is no store"),
+        (&["--log-format", "xml"], "is no log format"),
+        (&["--colour"], "unexpected argument"),
+    ] {
+        let flags: Vec<&str> = flags.to_vec();
+        let said = match flags[0] {
+            "--store" => Flags::try_parse_from(["r"].iter().chain(&flags)).unwrap_err().to_string(),
+            _ => parse_error(&flags),
+        };
+        assert!(said.contains(says), "{flags:?}: {said}");
+    }
+}
+
+#[test]
+fn upstreams_are_refused_by_reason() {
+    let upstream = |url: &str| {
+        Flags::try_parse_from(["r", "--store", "sqlite:t.db", "--upstream", url])
+            .unwrap()
+            .into_config()
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(upstream("https://a").contains("not yet available"));
+    assert!(upstream("127.0.0.1:3000").contains("is no upstream"));
+}
+
+#[test]
+fn headers_are_kept_and_masked_by_name() {
+    let config =
+        config(&["--keep-header", "Cookie", "--redact-header", "X-Session", "--sample-by", "cookie:Sid"]).unwrap();
+    assert_eq!(config.redacted_names(), "authorization, proxy-authorization, set-cookie, x-api-key, x-session");
+    assert_eq!(config.sample.by, SampleBy::Cookie("Sid".into()));
+}
+
+#[test]
+fn a_flag_goes_over_the_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        file.path(),
+        "listen = '127.0.0.1:1'\nsample = '10%'\nresponses = 'full'\nkeep-header = ['cookie']\n[store]\nurl = 'kafka://h:1/t'\n[store.kafka]\nacks = 'all'",
+    )
+    .unwrap();
+    let path = file.path().to_str().unwrap();
+    let flags = Flags::try_parse_from(["r", "--config", path, "--upstream", "http://a", "--sample", "1%"]).unwrap();
+    let config = flags.layered().unwrap().into_config().unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:1");
+    assert_eq!(config.sample.fraction.to_string(), "1%");
+    assert_eq!(config.responses, Responses::Full);
+    assert_eq!(config.store.kafka["acks"], "all");
+    assert!(!config.redacted_names().contains(" cookie"));
+}
+
+#[test]
+fn what_check_prints_is_a_file_that_gives_the_same() {
+    let first = config(&["--sample", "12.5%", "--workers", "3", "--body-limit", "2MiB"]).unwrap().to_string();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &first).unwrap();
+    let flags = Flags::try_parse_from(["r", "--config", file.path().to_str().unwrap()]).unwrap();
+    assert_eq!(flags.layered().unwrap().into_config().unwrap().to_string(), first);
+}
