@@ -1,0 +1,49 @@
+//! What can be wrong with a command line, each with what to do about it.
+
+use std::path::PathBuf;
+
+use umbra_common::config;
+use umbra_common::time::WindowError;
+
+/// A command line that is refused, with exit status 2.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The configuration file.
+    #[error(transparent)]
+    File(#[from] config::ConfigError),
+    /// A flag that the command needs.
+    #[error("{0} is missing: {1}")]
+    Missing(&'static str, &'static str),
+    /// Two flags that contradict each other.
+    #[error("{0} and {1} cannot both be given: each of them sets the pace")]
+    TwoPaces(&'static str, &'static str),
+    /// A window that ends before it begins.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// Two targets that reports could not tell apart.
+    #[error("two targets have the name '{0}': give each a name of its own")]
+    SameTarget(String),
+    /// A limit that would let nothing through.
+    #[error("{0} is zero: nothing could be sent")]
+    Zero(&'static str),
+    /// A start that has passed.
+    #[error("--start-at {0} has passed: give a moment in the future, as in +30s")]
+    StartPassed(umbra_common::time::Timestamp),
+    /// A part of the design that a later release brings.
+    #[error("{0} is not yet available in this release: leave it out")]
+    NotYet(&'static str),
+    /// An output that the subcommand cannot print.
+    #[error("--output {0} is not for this command: use {1}")]
+    Output(String, &'static str),
+    /// A flag that this subcommand has no use for.
+    #[error("{0} has no meaning here: {1}")]
+    Unused(&'static str, &'static str),
+    /// The report could not be written at the end.
+    #[error("cannot write the report {}: {why}", path.display())]
+    Report {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}

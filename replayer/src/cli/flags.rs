@@ -1,0 +1,191 @@
+//! The flags of each subcommand: everything optional, so that the environment and a file can stand below them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use umbra_common::fraction::Fraction;
+use umbra_common::logs::LogFormat;
+use umbra_common::rate::Rate;
+use umbra_common::store::StoreSetting;
+use umbra_common::time::{HumanDuration, When};
+
+use super::FollowFrom;
+use crate::report::Gate;
+use crate::schedule::{Ramp, RateOrMax, Shard, Speed};
+use crate::target::{HostPolicy, ProtocolPolicy, RemoveHeader, RewritePath, SetHeader, Target};
+use crate::traffic::Output;
+
+/// What every subcommand takes.
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct SourceFlags {
+    /// Where the traffic is: sqlite:FILE or kafka://HOST:PORT[,HOST:PORT]/TOPIC.
+    #[arg(long, env = "UMBRA_STORE", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreSetting>,
+    /// A TOML file with the same settings, below flags and environment.
+    #[arg(long, env = "UMBRA_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// How log lines on standard error look: text or json.
+    #[arg(long, env = "UMBRA_LOG_FORMAT", value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+    /// Only exchanges for which the expression holds (not yet available).
+    #[arg(long = "where", env = "UMBRA_WHERE", value_name = "EXPR")]
+    #[serde(rename = "where", skip_serializing_if = "Vec::is_empty")]
+    pub filter: Vec<String>,
+    /// Only this share of the exchanges, the same ones each time.
+    #[arg(long, env = "UMBRA_SAMPLE", value_name = "P%")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Fraction>,
+}
+
+/// How shadow requests are sent.
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct SendFlags {
+    /// Where to send to, by name; several targets each get everything.
+    #[arg(long, env = "UMBRA_TARGET", value_name = "NAME=URL", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub target: Vec<Target>,
+    /// The host that targets see: envoy (the recorded one with -shadow), preserve, target or literal:HOST.
+    #[arg(long, env = "UMBRA_HOST", value_name = "POLICY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostPolicy>,
+    /// auto (HTTP/2 stays HTTP/2), h1 or h2.
+    #[arg(long, env = "UMBRA_PROTOCOL", value_name = "PROTOCOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<ProtocolPolicy>,
+    /// The longest a shadow request may take, the connection included [default: 10s].
+    #[arg(long, env = "UMBRA_TIMEOUT", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<HumanDuration>,
+    /// The most requests in flight to each target, and so the most HTTP/1.1 connections [default: 256].
+    #[arg(long, env = "UMBRA_CONNECTIONS", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Give a header field this one value.
+    #[arg(long, env = "UMBRA_SET_HEADER", value_name = "NAME:VALUE")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set_header: Vec<SetHeader>,
+    /// Leave a header field out.
+    #[arg(long, env = "UMBRA_REMOVE_HEADER", value_name = "NAME", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove_header: Vec<RemoveHeader>,
+    /// Let paths that begin with FROM begin with TO; the first rule that fits is applied.
+    #[arg(long, env = "UMBRA_REWRITE_PATH", value_name = "FROM=TO", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rewrite_path: Vec<RewritePath>,
+    /// Send even to the address that the traffic was recorded in front of.
+    #[arg(long, env = "UMBRA_ALLOW_PRODUCTION_TARGET", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_production_target: Option<bool>,
+    /// Write the report to this file, as one JSON document.
+    #[arg(long, env = "UMBRA_REPORT", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<PathBuf>,
+    /// Exit with 99 if this holds at the end: error_rate>1%, lag_p99>50ms, status_changed>0.5%, failed>0, …
+    #[arg(long, env = "UMBRA_FAIL_IF", value_name = "EXPR", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fail_if: Vec<Gate>,
+    /// Serve /livez, /readyz and /metrics here.
+    #[arg(long, env = "UMBRA_ADMIN", value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<SocketAddr>,
+}
+
+/// `follow`.
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct FollowFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub source: SourceFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub send: SendFlags,
+    /// The most requests per second, minute or hour to each target, over all replicas [default: no cap].
+    #[arg(long, env = "UMBRA_RATE", value_name = "RATE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// Where a target begins that has not followed before: latest, earliest or a time [default: latest].
+    #[arg(long, env = "UMBRA_FROM", value_name = "WHERE", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<FollowFrom>,
+    /// Skip exchanges that arrived longer ago than this [default: no limit].
+    #[arg(long, env = "UMBRA_MAX_LAG", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_lag: Option<HumanDuration>,
+}
+
+/// `replay` and `plan`.
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ReplayFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub source: SourceFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub send: SendFlags,
+    /// The first moment of the window: RFC 3339, Unix seconds, or from now as in -15m.
+    #[arg(long, env = "UMBRA_FROM", value_name = "TIME", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<When>,
+    /// The first moment after the window.
+    #[arg(long, env = "UMBRA_TO", value_name = "TIME", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<When>,
+    /// As recorded, so many times as fast [default: 1x].
+    #[arg(long, env = "UMBRA_SPEED", value_name = "Nx")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<Speed>,
+    /// Evenly, at this rate (50/s, 6/m), or as fast as it goes (max).
+    #[arg(long, env = "UMBRA_RATE", value_name = "RATE|max")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateOrMax>,
+    /// Evenly, from one rate to another over a time: 10/s..500/s:5m.
+    #[arg(long, env = "UMBRA_RAMP", value_name = "A..B:TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
+    /// Name the replay, so that it can be resumed (not yet available).
+    #[arg(long, env = "UMBRA_JOB", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// Go on where the job was (not yet available).
+    #[arg(long, env = "UMBRA_RESUME", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resume: Option<bool>,
+    /// Send only this process's part: 1/4 … 4/4.
+    #[arg(long, env = "UMBRA_SHARD", value_name = "I/N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// Start at this moment: the common clock of several shards.
+    #[arg(long, env = "UMBRA_START_AT", value_name = "TIME", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<When>,
+}
+
+/// `traffic list`, `show` and `tail`.
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TrafficFlags {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub source: SourceFlags,
+    /// The first moment of the window [default: the beginning].
+    #[arg(long, env = "UMBRA_FROM", value_name = "TIME", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<When>,
+    /// The first moment after the window [default: now].
+    #[arg(long, env = "UMBRA_TO", value_name = "TIME", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<When>,
+    /// table, json (one object a line), http or curl.
+    #[arg(long, env = "UMBRA_OUTPUT", value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Output>,
+}

@@ -1,0 +1,70 @@
+//! The command line: flags as given, merged with the environment and a file, checked into a [`Command`].
+
+mod error;
+mod flags;
+mod follow_from;
+mod resolve;
+
+pub use error::ConfigError;
+pub use follow_from::{FollowFrom, FollowFromParseError};
+
+use clap::{Parser, Subcommand};
+
+use crate::command::Command;
+use flags::{FollowFlags, ReplayFlags, TrafficFlags};
+
+/// Sends recorded traffic to staging clusters, as shadow traffic.
+#[derive(Debug, Parser)]
+#[command(name = "umbra-replayer", version, arg_required_else_help = true)]
+#[command(after_help = "Exit status: 0 done, 1 failed, 2 usage or configuration, 3 nothing in the window, \
+                        99 a --fail-if gate was crossed, 130 interrupted.\n\
+                        Every flag is also UMBRA_<FLAG> in the environment and a key in the --config file.")]
+pub struct Cli {
+    #[command(subcommand)]
+    action: Sub,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// Send what is recorded from now on, as it comes, to every target.
+    Follow(Box<FollowFlags>),
+    /// Send a window of recorded traffic on a schedule.
+    Replay(Box<ReplayFlags>),
+    /// Print what `replay` with the same flags would send, and how long it would take; send nothing.
+    Plan(Box<ReplayFlags>),
+    /// Look at recorded traffic.
+    #[command(subcommand)]
+    Traffic(TrafficSub),
+}
+
+#[derive(Debug, Subcommand)]
+enum TrafficSub {
+    /// Print the exchanges of a window, one a line.
+    List(TrafficFlags),
+    /// Print one exchange whole.
+    Show {
+        /// The id that `traffic list` prints.
+        id: umbra_common::exchange::ExchangeId,
+        #[command(flatten)]
+        flags: TrafficFlags,
+    },
+    /// Print exchanges as they are recorded, until interrupted.
+    Tail(TrafficFlags),
+}
+
+impl Cli {
+    /// The command with every value checked and every default filled in.
+    pub fn into_command(self) -> Result<Command, ConfigError> {
+        match self.action {
+            Sub::Follow(flags) => resolve::follow(*flags),
+            Sub::Replay(flags) => resolve::replay(*flags),
+            Sub::Plan(flags) => resolve::plan(*flags),
+            Sub::Traffic(TrafficSub::List(flags)) => resolve::list(flags),
+            Sub::Traffic(TrafficSub::Show { id, flags }) => resolve::show(id, flags),
+            Sub::Traffic(TrafficSub::Tail(flags)) => resolve::tail(flags),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

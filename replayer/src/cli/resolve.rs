@@ -1,0 +1,191 @@
+//! From flags to a command: the file is put below, values are checked against each other, defaults are filled in.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use umbra_common::config::layer;
+use umbra_common::exchange::ExchangeId;
+use umbra_common::fraction::Fraction;
+use umbra_common::store::StoreConfig;
+use umbra_common::time::{Timestamp, When, Window};
+
+use super::flags::{FollowFlags, ReplayFlags, SendFlags, SourceFlags, TrafficFlags};
+use super::{ConfigError, FollowFrom};
+use crate::command::{
+    Action, Command, DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, FollowConfig, Look, ReplayConfig, Reporting, Sending,
+    TrafficConfig,
+};
+use crate::read::Filter;
+use crate::schedule::{Pace, RateOrMax};
+use crate::traffic::Output;
+
+pub(super) fn follow(flags: FollowFlags) -> Result<Command, ConfigError> {
+    let mut flags = below(flags, |f| &f.source)?;
+    let log_format = flags.source.log_format.unwrap_or_default();
+    let (sending, reporting) = sending(flags.send)?;
+    let filter = filter(&flags.source)?;
+    let config = FollowConfig {
+        store: store(&mut flags.source)?,
+        from: flags.from.unwrap_or(FollowFrom::Latest).resolve(Timestamp::now()),
+        rate: flags.rate,
+        max_lag: flags.max_lag.map(|d| d.0),
+        filter,
+        sending: some_target(sending)?,
+        reporting,
+    };
+    Ok(Command { log_format, action: Action::Follow(config) })
+}
+
+pub(super) fn replay(flags: ReplayFlags) -> Result<Command, ConfigError> {
+    let (log_format, config) = window(flags)?;
+    let sending = some_target(config.sending)?;
+    Ok(Command { log_format, action: Action::Replay(ReplayConfig { sending, ..config }) })
+}
+
+/// A plan needs no target: it says what would be sent, wherever to.
+pub(super) fn plan(flags: ReplayFlags) -> Result<Command, ConfigError> {
+    let (log_format, config) = window(flags)?;
+    Ok(Command { log_format, action: Action::Plan(config) })
+}
+
+fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayConfig), ConfigError> {
+    let mut flags = below(flags, |f| &f.source)?;
+    if flags.job.is_some() {
+        return Err(ConfigError::NotYet("--job"));
+    }
+    if flags.resume == Some(true) {
+        return Err(ConfigError::NotYet("--resume"));
+    }
+    let now = Timestamp::now();
+    let from = flags.from.ok_or(ConfigError::Missing("--from", "say where the window begins, as in -15m"))?;
+    let window = Window::new(from.resolve(now), flags.to.unwrap_or(NOW).resolve(now))?;
+    let pace = pace(&flags)?;
+    let start_at = flags.start_at.map(|at| at.resolve(now));
+    if let Some(at) = start_at.filter(|at| *at < now) {
+        return Err(ConfigError::StartPassed(at));
+    }
+    let (sending, reporting) = sending(flags.send)?;
+    let filter = filter(&flags.source)?;
+    let log_format = flags.source.log_format.unwrap_or_default();
+    let store = store(&mut flags.source)?;
+    let shard = flags.shard;
+    Ok((log_format, ReplayConfig { store, window, pace, start_at, shard, filter, sending, reporting }))
+}
+
+const NOW: When = When::Ago(std::time::Duration::ZERO);
+
+fn pace(flags: &ReplayFlags) -> Result<Pace, ConfigError> {
+    let given =
+        [("--speed", flags.speed.is_some()), ("--rate", flags.rate.is_some()), ("--ramp", flags.ramp.is_some())];
+    let mut given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
+    if let (Some(one), Some(other)) = (given.next(), given.next()) {
+        return Err(ConfigError::TwoPaces(one, other));
+    }
+    Ok(match (flags.speed, flags.rate, flags.ramp) {
+        (Some(speed), _, _) => Pace::Recorded(speed),
+        (_, Some(RateOrMax::Rate(rate)), _) => Pace::Constant(rate),
+        (_, Some(RateOrMax::Max), _) => Pace::Max,
+        (_, _, Some(ramp)) => Pace::Ramp(ramp),
+        (None, None, None) => Pace::default(),
+    })
+}
+
+pub(super) fn list(flags: TrafficFlags) -> Result<Command, ConfigError> {
+    let flags = below(flags, |f| &f.source)?;
+    let now = Timestamp::now();
+    let from = flags.from.map_or(Timestamp::ZERO, |from| from.resolve(now));
+    // Clocks of recorders can be ahead: without an end, everything is listed.
+    let window = Window::new(from, flags.to.map_or(Timestamp::LAST, |to| to.resolve(now)))?;
+    traffic(flags, Look::List(window), Output::Table)
+}
+
+pub(super) fn show(id: ExchangeId, flags: TrafficFlags) -> Result<Command, ConfigError> {
+    let flags = below(flags, |f| &f.source)?;
+    no_window(&flags, "an id says its own time")?;
+    if flags.source.sample.is_some() {
+        return Err(ConfigError::Unused("--sample", "one exchange is shown by its id"));
+    }
+    traffic(flags, Look::Show(id), Output::Http)
+}
+
+pub(super) fn tail(flags: TrafficFlags) -> Result<Command, ConfigError> {
+    let flags = below(flags, |f| &f.source)?;
+    no_window(&flags, "tail begins now; use traffic list for the past")?;
+    traffic(flags, Look::Tail, Output::Table)
+}
+
+fn no_window(flags: &TrafficFlags, why: &'static str) -> Result<(), ConfigError> {
+    match (flags.from, flags.to) {
+        (Some(_), _) => Err(ConfigError::Unused("--from", why)),
+        (_, Some(_)) => Err(ConfigError::Unused("--to", why)),
+        (None, None) => Ok(()),
+    }
+}
+
+fn traffic(mut flags: TrafficFlags, look: Look, usual: Output) -> Result<Command, ConfigError> {
+    let log_format = flags.source.log_format.unwrap_or_default();
+    let filter = filter(&flags.source)?;
+    let store = store(&mut flags.source)?;
+    let output = flags.output.unwrap_or(usual);
+    if look != Look::Tail && matches!((look, output), (Look::Show(_), Output::Table)) {
+        return Err(ConfigError::Output(output.to_string(), "http, json or curl"));
+    }
+    Ok(Command { log_format, action: Action::Traffic(TrafficConfig { store, filter, output, look }) })
+}
+
+/// The flags over the file they name.
+fn below<T: Serialize + DeserializeOwned>(flags: T, source: fn(&T) -> &SourceFlags) -> Result<T, ConfigError> {
+    match &source(&flags).config {
+        None => Ok(flags),
+        Some(file) => Ok(layer(&flags, file)?),
+    }
+}
+
+fn store(source: &mut SourceFlags) -> Result<StoreConfig, ConfigError> {
+    let missing = ConfigError::Missing("--store", "give sqlite:FILE or kafka://HOST:PORT/TOPIC");
+    source.store.take().unwrap_or_default().resolve()?.ok_or(missing)
+}
+
+fn filter(source: &SourceFlags) -> Result<Filter, ConfigError> {
+    if !source.filter.is_empty() {
+        return Err(ConfigError::NotYet("--where"));
+    }
+    match source.sample {
+        Some(Fraction::NONE) => Err(ConfigError::Zero("--sample")),
+        sample => Ok(Filter { sample: sample.unwrap_or(Fraction::ALL) }),
+    }
+}
+
+fn sending(flags: SendFlags) -> Result<(Sending, Reporting), ConfigError> {
+    let mut names: Vec<_> = flags.target.iter().map(|t| &t.name).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ConfigError::SameTarget(twice[0].to_string()));
+    }
+    let timeout = flags.timeout.map_or(DEFAULT_TIMEOUT, |t| t.0);
+    if timeout.is_zero() {
+        return Err(ConfigError::Zero("--timeout"));
+    }
+    let connections = flags.connections.map_or(DEFAULT_CONNECTIONS, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    if connections == 0 {
+        return Err(ConfigError::Zero("--connections"));
+    }
+    let sending = Sending {
+        targets: flags.target,
+        host: flags.host.unwrap_or_default(),
+        protocol: flags.protocol.unwrap_or_default(),
+        timeout,
+        connections,
+        set_headers: flags.set_header,
+        remove_headers: flags.remove_header,
+        rewrite_paths: flags.rewrite_path,
+        allow_production_target: flags.allow_production_target.unwrap_or(false),
+    };
+    Ok((sending, Reporting { file: flags.report, gates: flags.fail_if, admin: flags.admin }))
+}
+
+fn some_target(sending: Sending) -> Result<Sending, ConfigError> {
+    if sending.targets.is_empty() {
+        return Err(ConfigError::Missing("--target", "say where to send to, as in staging=http://127.0.0.1:8080"));
+    }
+    Ok(sending)
+}

@@ -1,0 +1,190 @@
+//! What to do, checked: every value has its own type, every default is filled in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use umbra_common::exchange::ExchangeId;
+use umbra_common::logs::LogFormat;
+use umbra_common::rate::Rate;
+use umbra_common::store::{Start, StoreConfig};
+use umbra_common::time::{Timestamp, Window};
+
+use crate::read::Filter;
+use crate::report::Gate;
+use crate::schedule::{Pace, Shard};
+use crate::target::{HostPolicy, ProtocolPolicy, RemoveHeader, RewritePath, SetHeader, Target};
+use crate::traffic::Output;
+
+/// One run of the program.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Send the live tail.
+    Follow(FollowConfig),
+    /// Send a window.
+    Replay(ReplayConfig),
+    /// Say what `Replay` would send.
+    Plan(ReplayConfig),
+    /// List, show or tail recorded traffic.
+    Traffic(TrafficConfig),
+}
+
+/// How shadow requests are sent.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// Where to; each target gets everything.
+    pub targets: Vec<Target>,
+    /// Which authority a target sees.
+    pub host: HostPolicy,
+    /// Which protocol is used.
+    pub protocol: ProtocolPolicy,
+    /// The longest a request may take, the connection included.
+    pub timeout: Duration,
+    /// The most requests in flight to each target.
+    pub connections: usize,
+    /// Fields with a fixed value.
+    pub set_headers: Vec<SetHeader>,
+    /// Fields that are left out.
+    pub remove_headers: Vec<RemoveHeader>,
+    /// Changes of the path: the first that fits is applied.
+    pub rewrite_paths: Vec<RewritePath>,
+    /// Whether the address that was recorded in front of may be a target.
+    pub allow_production_target: bool,
+}
+
+impl Sending {
+    /// To these targets, with the defaults of the command line.
+    pub fn to(targets: Vec<Target>) -> Self {
+        Self {
+            targets,
+            host: HostPolicy::default(),
+            protocol: ProtocolPolicy::default(),
+            timeout: DEFAULT_TIMEOUT,
+            connections: DEFAULT_CONNECTIONS,
+            set_headers: Vec::new(),
+            remove_headers: Vec::new(),
+            rewrite_paths: Vec::new(),
+            allow_production_target: false,
+        }
+    }
+}
+
+/// Longer than nearly every answer, short enough that a dead target is noticed.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Some thousand requests per second at tens of milliseconds each, and below every usual limit on open files.
+pub const DEFAULT_CONNECTIONS: usize = 256;
+
+/// What becomes of the result.
+#[derive(Clone, Debug, Default)]
+pub struct Reporting {
+    /// The file for the JSON report.
+    pub file: Option<PathBuf>,
+    /// What must not hold at the end.
+    pub gates: Vec<Gate>,
+    /// Where to serve metrics.
+    pub admin: Option<SocketAddr>,
+}
+
+/// A window, sent on a schedule.
+#[derive(Clone, Debug)]
+pub struct ReplayConfig {
+    /// Where the traffic is.
+    pub store: StoreConfig,
+    /// Which stretch of recorded time.
+    pub window: Window,
+    /// How fast.
+    pub pace: Pace,
+    /// The instant of the first due time; as soon as everything is ready where absent.
+    pub start_at: Option<Timestamp>,
+    /// This process's part.
+    pub shard: Option<Shard>,
+    /// Which exchanges.
+    pub filter: Filter,
+    /// How they are sent.
+    pub sending: Sending,
+    /// What becomes of the result.
+    pub reporting: Reporting,
+}
+
+impl ReplayConfig {
+    /// A window as it was recorded, to these targets, with the defaults of the command line.
+    pub fn new(store: StoreConfig, window: Window, targets: Vec<Target>) -> Self {
+        Self {
+            store,
+            window,
+            pace: Pace::default(),
+            start_at: None,
+            shard: None,
+            filter: Filter::default(),
+            sending: Sending::to(targets),
+            reporting: Reporting::default(),
+        }
+    }
+}
+
+/// The live tail, sent as it comes.
+#[derive(Clone, Debug)]
+pub struct FollowConfig {
+    /// Where the traffic is.
+    pub store: StoreConfig,
+    /// Where a target begins that has no position yet.
+    pub from: Start,
+    /// The fleet's cap for each target.
+    pub rate: Option<Rate>,
+    /// Older exchanges are skipped.
+    pub max_lag: Option<Duration>,
+    /// Which exchanges.
+    pub filter: Filter,
+    /// How they are sent.
+    pub sending: Sending,
+    /// What becomes of the result.
+    pub reporting: Reporting,
+}
+
+impl FollowConfig {
+    /// What is recorded from now on, to these targets, with the defaults of the command line.
+    pub fn new(store: StoreConfig, targets: Vec<Target>) -> Self {
+        Self {
+            store,
+            from: Start::Latest,
+            rate: None,
+            max_lag: None,
+            filter: Filter::default(),
+            sending: Sending::to(targets),
+            reporting: Reporting::default(),
+        }
+    }
+}
+
+/// A look at recorded traffic.
+#[derive(Clone, Debug)]
+pub struct TrafficConfig {
+    /// Where the traffic is.
+    pub store: StoreConfig,
+    /// Which exchanges.
+    pub filter: Filter,
+    /// How they are printed.
+    pub output: Output,
+    /// Which of them.
+    pub look: Look,
+}
+
+/// Which exchanges are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Those of a window.
+    List(Window),
+    /// This one.
+    Show(ExchangeId),
+    /// Those that are recorded from now on.
+    Tail,
+}

@@ -1,0 +1,5 @@
+//! Reading exchanges out of the store.
+
+mod filter;
+
+pub use filter::Filter;

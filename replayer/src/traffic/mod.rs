@@ -1,0 +1,5 @@
+//! Looking at recorded traffic.
+
+mod output;
+
+pub use output::{Output, OutputParseError};
