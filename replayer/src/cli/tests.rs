@@ -53,7 +53,8 @@ fn wrong_values_are_named() {
     assert!(error("--start-at -1m").contains("has passed"));
     assert!(error("--host shadow").contains("is no host policy"));
     assert!(error("--fail-if errors>1%").contains("use one of error_rate"));
-    assert!(error("--store redis://x").contains("is no store"));
+    let elsewhere = parse(&REPLAY.replace("sqlite:t.db", "redis://x")).unwrap_err();
+    assert!(elsewhere.contains("is no store"));
 }
 
 #[test]
