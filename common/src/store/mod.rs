@@ -126,6 +126,7 @@ pub struct Stored {
 
 /// What a read gave.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every value is a record, and it is moved once")]
 pub enum Next {
     /// A record.
     Record(Stored),

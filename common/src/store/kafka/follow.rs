@@ -1,0 +1,97 @@
+//! The live tail of the topic, as a member of a consumer group.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::group::Group;
+use super::read::read;
+use super::settings::{Role, Settings, refused};
+use super::trouble;
+use crate::store::{Follow, Next, Position, Share, StoreError};
+
+/// While brokers are away, that is said this often.
+const WARN_EVERY: Duration = Duration::from_secs(30);
+
+/// Follows one topic. Brokers that are away are waited for: a follower has nothing better to do.
+pub(in crate::store) struct Follower {
+    brokers: String,
+    topic: String,
+    consumer: BaseConsumer<Group>,
+    warned: Option<Instant>,
+}
+
+impl Follower {
+    pub(super) fn new(
+        settings: &Settings,
+        topic: &str,
+        group: &str,
+        starts: BTreeMap<i32, i64>,
+    ) -> Result<Self, StoreError> {
+        let config = settings.config(Role::Follow(group));
+        let consumer = BaseConsumer::from_config_and_context(&config, Group::new(topic, starts)).map_err(refused)?;
+        consumer.subscribe(&[topic])?;
+        Ok(Self { brokers: settings.brokers.clone(), topic: topic.to_owned(), consumer, warned: None })
+    }
+
+    fn judge(&mut self, error: KafkaError) -> Result<(), StoreError> {
+        if trouble::is_fatal(&error) {
+            return Err(error.into());
+        }
+        if trouble::is_missing(&error) {
+            return Err(StoreError::NoTopic { topic: self.topic.clone(), brokers: self.brokers.clone() });
+        }
+        if self.warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+            self.warned = Some(Instant::now());
+            let why = self.consumer.client().context().trouble.last().unwrap_or_else(|| error.to_string());
+            tracing::warn!(brokers = %self.brokers, %why, "kafka is in trouble; waiting for it");
+        }
+        Ok(())
+    }
+}
+
+impl Follow for Follower {
+    fn next(&mut self, wait: Duration) -> Result<Next, StoreError> {
+        let until = Instant::now() + wait;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let error = match self.consumer.poll(left) {
+                Some(Ok(message)) => return Ok(Next::Record(read(&message))),
+                Some(Err(error)) => Some(error),
+                None => None,
+            };
+            if let Some(error) = self.consumer.client().context().failure() {
+                return Err(error.into());
+            }
+            if let Some(error) = error {
+                self.judge(error)?;
+            }
+            if left.is_zero() {
+                return Ok(Next::Idle);
+            }
+        }
+    }
+
+    fn done(&mut self, upto: Position) -> Result<(), StoreError> {
+        // What a rebalance took away is another replica's to do.
+        if !self.consumer.client().context().holds(upto.partition) {
+            return Ok(());
+        }
+        Ok(self.consumer.store_offset(&self.topic, upto.partition, upto.offset + 1)?)
+    }
+
+    fn share(&self) -> Share {
+        self.consumer.client().context().share()
+    }
+
+    fn close(self: Box<Self>) -> Result<(), StoreError> {
+        match self.consumer.commit_consumer_state(CommitMode::Sync) {
+            // Nothing new was done, or nothing is held.
+            Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) | Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

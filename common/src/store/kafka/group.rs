@@ -1,0 +1,153 @@
+//! A consumer group's side of following: which partitions are held, and where a new one begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::metadata::{Found, find};
+use super::trouble::{self, Trouble};
+use crate::store::Share;
+
+/// For the coordinator to say what the group has committed.
+const COMMITTED: Duration = Duration::from_secs(10);
+/// For a broker to say how many partitions there are.
+const COUNT: Duration = Duration::from_secs(3);
+
+/// The follower's context.
+pub(super) struct Group {
+    topic: String,
+    /// Where partitions begin for which the group has no position: fixed when following began, so that it does not
+    /// depend on when an assignment came.
+    starts: BTreeMap<i32, i64>,
+    held: Mutex<Held>,
+    pub(super) trouble: Trouble,
+}
+
+struct Held {
+    partitions: BTreeSet<i32>,
+    of: usize,
+    failed: Option<KafkaError>,
+}
+
+impl Group {
+    pub(super) fn new(topic: &str, starts: BTreeMap<i32, i64>) -> Self {
+        let held = Held { partitions: BTreeSet::new(), of: starts.len(), failed: None };
+        Self { topic: topic.to_owned(), starts, held: Mutex::new(held), trouble: Trouble::default() }
+    }
+
+    pub(super) fn share(&self) -> Share {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        Share { held: held.partitions.iter().copied().collect(), of: held.of }
+    }
+
+    pub(super) fn holds(&self, partition: i32) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).partitions.contains(&partition)
+    }
+
+    /// What made a rebalance fail, once.
+    pub(super) fn failure(&self) -> Option<KafkaError> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).failed.take()
+    }
+
+    fn assign(&self, consumer: &BaseConsumer<Self>, assigned: &TopicPartitionList) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::with_capacity(assigned.count());
+        for element in assigned.elements() {
+            list.add_partition(element.topic(), element.partition());
+        }
+        let committed = committed(consumer, list)?;
+        let mut starts = TopicPartitionList::with_capacity(committed.count());
+        let mut begun = TopicPartitionList::new();
+        for element in committed.elements() {
+            element.error()?;
+            let partition = element.partition();
+            let offset = match element.offset() {
+                Offset::Offset(offset) => offset,
+                // A partition that was added since then begins at its own beginning.
+                _ => {
+                    let start = self.starts.get(&partition).copied().unwrap_or(0);
+                    begun.add_partition_offset(&self.topic, partition, Offset::Offset(start))?;
+                    start
+                }
+            };
+            starts.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
+        }
+        match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(&starts)?,
+            _ => consumer.assign(&starts)?,
+        }
+        if begun.count() > 0 {
+            // From here on the start is the group's position, also for a replica that takes the partition over.
+            consumer.store_offsets(&begun)?;
+        }
+        let count = match find(consumer.client(), &self.topic, COUNT) {
+            Ok(Found::Partitions(partitions)) => partitions.len(),
+            _ => 0,
+        };
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.partitions.extend(starts.elements().iter().map(|e| e.partition()));
+        held.of = held.of.max(count);
+        Ok(())
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>, revoked: &TopicPartitionList) -> KafkaResult<()> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for element in revoked.elements() {
+            held.partitions.remove(&element.partition());
+        }
+        drop(held);
+        // Both commit what is done first.
+        match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(revoked),
+            _ => consumer.unassign(),
+        }
+    }
+}
+
+/// What the group has committed, asking again while a coordinator is on its way.
+fn committed(consumer: &BaseConsumer<Group>, list: TopicPartitionList) -> KafkaResult<TopicPartitionList> {
+    if list.count() == 0 {
+        return Ok(list);
+    }
+    let until = Instant::now() + COMMITTED;
+    loop {
+        match consumer.committed_offsets(list.clone(), COMMITTED) {
+            Ok(offsets) => return Ok(offsets),
+            Err(error) if trouble::is_fatal(&error) || Instant::now() >= until => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+impl ClientContext for Group {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        trouble::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.trouble.note(&error, reason);
+    }
+}
+
+impl ConsumerContext for Group {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let done = match kind {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, list),
+            _ => self.revoke(consumer, list),
+        };
+        if let Err(error) = done {
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).failed = Some(error);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "kafka did not take a position; it is sent again with the next one");
+        }
+    }
+}

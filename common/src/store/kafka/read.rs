@@ -1,0 +1,182 @@
+//! A planned window, its partitions mixed as they come.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::metadata::unreachable;
+use super::partition::{Progress, Step};
+use super::settings::{Role, Settings, refused};
+use super::trouble::{self, Plain};
+use crate::codec;
+use crate::store::{KafkaUrl, Next, Plan, Position, Read, StoreError, Stored};
+
+/// A planned record is on a broker: where nothing comes for this long, something is wrong.
+const QUIET: Duration = Duration::from_secs(20);
+/// After this long without anything the read has failed, whatever the brokers say.
+const FAILED: Duration = Duration::from_secs(60);
+/// For one question to a broker meanwhile.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Reads one plan. Nobody else is involved: no group, no position that is kept.
+pub(in crate::store) struct Reader {
+    url: KafkaUrl,
+    consumer: BaseConsumer<Plain>,
+    partitions: BTreeMap<i32, Progress>,
+    /// Ends that are to be told.
+    ends: VecDeque<i32>,
+    /// When something last came, or the brokers last answered.
+    heard: Instant,
+    /// When something last came.
+    progressed: Instant,
+}
+
+impl Reader {
+    pub(super) fn new(settings: &Settings, url: &KafkaUrl, plan: &Plan) -> Result<Self, StoreError> {
+        let config = settings.config(Role::Read);
+        let consumer = BaseConsumer::from_config_and_context(&config, Plain::default()).map_err(refused)?;
+        let mut assignment = TopicPartitionList::with_capacity(plan.partitions.len());
+        for part in &plan.partitions {
+            assignment.add_partition_offset(&url.topic, part.partition, Offset::Offset(part.from))?;
+        }
+        consumer.assign(&assignment)?;
+        let now = Instant::now();
+        Ok(Self {
+            url: url.clone(),
+            consumer,
+            partitions: plan.partitions.iter().map(|part| (part.partition, Progress::new(*part))).collect(),
+            ends: VecDeque::new(),
+            heard: now,
+            progressed: now,
+        })
+    }
+
+    /// One event of the consumer; `None` where it was no record.
+    fn event(&mut self, wait: Duration) -> Result<Option<Stored>, StoreError> {
+        let Self { consumer, partitions, .. } = self;
+        let mut heard = true;
+        let mut stored = None;
+        let mut ended = None;
+        match consumer.poll(wait) {
+            Some(Ok(message)) => {
+                if let Some(progress) = partitions.get_mut(&message.partition()) {
+                    if progress.message(message.offset()) == Step::Take {
+                        stored = Some(read(&message));
+                    }
+                    ended = progress.take_end().then_some(message.partition());
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                if let Some(progress) = partitions.get_mut(&partition) {
+                    progress.end_of_log();
+                }
+            }
+            Some(Err(error)) if trouble::is_fatal(&error) => return Err(error.into()),
+            Some(Err(error)) if trouble::is_missing(&error) => {
+                return Err(StoreError::NoTopic { topic: self.url.topic.clone(), brokers: self.url.brokers.clone() });
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "kafka is in trouble; waiting");
+                heard = false;
+            }
+            None => heard = false,
+        }
+        if let Some(partition) = ended {
+            // Nothing behind the plan's end is worth fetching.
+            self.consumer.pause(&self.one(partition))?;
+            self.ends.push_back(partition);
+        }
+        if heard {
+            self.heard = Instant::now();
+            self.progressed = self.heard;
+        }
+        Ok(stored)
+    }
+
+    /// Looks after partitions from which nothing more comes.
+    fn check_silence(&mut self) -> Result<(), StoreError> {
+        let stuck: Vec<i32> = self.partitions.iter().filter(|(_, p)| p.is_stuck()).map(|(id, _)| *id).collect();
+        for partition in stuck {
+            let (_, high) = self.consumer.fetch_watermarks(&self.url.topic, partition, ANSWER).unwrap_or((0, 0));
+            let Some(progress) = self.partitions.get_mut(&partition) else { continue };
+            let cut = high < progress.to();
+            if cut && progress.stuck_for() < QUIET {
+                continue;
+            }
+            if cut {
+                tracing::warn!(partition, high, planned = progress.to(), "the log was cut short while it was read");
+            }
+            progress.give_up();
+            if progress.take_end() {
+                self.ends.push_back(partition);
+            }
+        }
+        if self.heard.elapsed() < QUIET || !self.partitions.values().any(Progress::is_active) {
+            return Ok(());
+        }
+        self.consumer
+            .fetch_metadata(Some(&self.url.topic), ANSWER)
+            .map_err(|error| unreachable(&self.url.brokers, &self.consumer, &error))?;
+        if self.progressed.elapsed() >= FAILED {
+            return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut).into());
+        }
+        self.heard = Instant::now();
+        Ok(())
+    }
+
+    fn one(&self, partition: i32) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.url.topic, partition);
+        list
+    }
+}
+
+/// The record of a message, decoded where it lies.
+pub(super) fn read(message: &BorrowedMessage<'_>) -> Stored {
+    let value = message.payload().unwrap_or_default();
+    Stored {
+        position: Position { partition: message.partition(), offset: message.offset() },
+        size: value.len(),
+        exchange: codec::decode(value),
+    }
+}
+
+impl Read for Reader {
+    fn next(&mut self, wait: Duration) -> Result<Next, StoreError> {
+        let until = Instant::now() + wait;
+        loop {
+            if let Some(partition) = self.ends.pop_front() {
+                return Ok(Next::PartitionEnd(partition));
+            }
+            if self.partitions.values().all(Progress::has_ended) {
+                return Ok(Next::End);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if let Some(stored) = self.event(left)? {
+                return Ok(Next::Record(stored));
+            }
+            self.check_silence()?;
+            if left.is_zero() && self.ends.is_empty() {
+                return Ok(Next::Idle);
+            }
+        }
+    }
+
+    fn hold(&mut self, partition: i32, held: bool) -> Result<(), StoreError> {
+        let list = self.one(partition);
+        let Some(progress) = self.partitions.get_mut(&partition) else { return Ok(()) };
+        if progress.has_ended() || progress.held == held {
+            return Ok(());
+        }
+        progress.held = held;
+        let done = if held { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        self.heard = Instant::now();
+        self.progressed = self.heard;
+        Ok(done?)
+    }
+}
