@@ -17,12 +17,15 @@
 pub mod chaos;
 pub mod exchanges;
 pub mod grpc;
+pub mod http2;
 mod http_server;
 pub mod ledgers;
 pub mod origin;
 pub mod ports;
 pub mod process;
 pub mod receiver;
+pub mod recorder;
+pub mod replayer;
 pub mod stores;
 pub mod wait;
 pub mod wire;

@@ -7,7 +7,7 @@ pub use client::{GrpcClient, hello};
 pub use greeter::{Call, CallEnd, Greeter};
 
 /// What `proto/helloworld.proto` compiles to.
-#[expect(missing_docs, clippy::all, reason = "generated")]
+#[expect(missing_docs, reason = "generated")]
 pub mod helloworld {
     tonic::include_proto!("helloworld");
 }

@@ -1,0 +1,46 @@
+//! The two programs as processes.
+
+use umbra_tests::origin::Origin;
+use umbra_tests::process::{Finished, Process};
+use umbra_tests::stores::TestStore;
+
+const RECORDER: &str = env!("CARGO_BIN_EXE_umbra-recorder-under-test");
+const REPLAYER: &str = env!("CARGO_BIN_EXE_umbra-replayer-under-test");
+
+/// A recorder with these arguments.
+pub(crate) fn recorder(arguments: &[&str]) -> Process {
+    Process::start(RECORDER, arguments, &[])
+}
+
+/// A recorder with these arguments and this environment.
+pub(crate) fn recorder_in(environment: &[(&str, &str)], arguments: &[&str]) -> Process {
+    Process::start(RECORDER, arguments, environment)
+}
+
+/// A replayer with these arguments.
+pub(crate) fn replayer(arguments: &[&str]) -> Process {
+    Process::start(REPLAYER, arguments, &[])
+}
+
+/// `umbra-replayer replay` of all that a store holds to `target`, at full speed, with further arguments.
+pub(crate) fn replay_all(store: &TestStore, target: &Origin, more: &[&str]) -> Finished {
+    let target = format!("staging={}", target.url());
+    let all = ["replay", "--store", store.url(), "--target", &target, "--from", "-1day", "--to", "+1h"];
+    let arguments = [&all, more].concat();
+    replayer(&arguments).finish()
+}
+
+/// Fails unless a program refused its command line or its world with `status` and a short message that has all of
+/// `parts` in it.
+#[track_caller]
+pub(crate) fn assert_refused(process: Process, status: i32, parts: &[&str]) {
+    let finished = process.finish().expect(status);
+    let message = finished.stderr.trim();
+    for part in parts {
+        assert!(message.contains(part), "'{part}' is missing in: {message}");
+    }
+    let lines = message.lines().filter(|l| !l.trim().is_empty()).count();
+    assert!(lines <= 2 || message.contains("For more information, try '--help'"), "{lines} lines: {message}");
+    assert!(!message.contains("panicked"), "{message}");
+    assert_eq!(finished.stdout, "", "an error is nothing for standard output");
+}

@@ -1,0 +1,72 @@
+//! A recorder that runs as a process, with its addresses read from what it says.
+
+use std::net::SocketAddr;
+
+use umbra_tests::process::{Finished, Process};
+use umbra_tests::wire::{RawClient, RawResponse};
+
+use crate::programs::recorder_in;
+
+/// The process and where it listens.
+pub(crate) struct Running {
+    process: Process,
+    addr: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Running {
+    /// Starts one with these arguments, besides the addresses it listens on.
+    #[track_caller]
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_in(&[], &[&["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"], arguments].concat())
+    }
+
+    /// Starts one with this environment and these arguments alone.
+    #[track_caller]
+    pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let mut process = recorder_in(environment, arguments);
+        let line = process.stderr_line("admin");
+        let (addr, admin) = addresses(&line).unwrap_or_else(|| panic!("no two addresses in: {line}"));
+        Self { process, addr, admin }
+    }
+
+    /// Where clients connect.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The process.
+    pub(crate) fn program(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// What the admin listener answers to a GET.
+    pub(crate) fn admin(&self, path: &str) -> RawResponse {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+        RawClient::connect(self.admin).exchange(request)
+    }
+
+    /// `/status`, parsed.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.admin("/status").body.bytes).expect("/status is JSON")
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(self) -> Finished {
+        self.process.finish()
+    }
+}
+
+/// The first two loopback addresses in a line.
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let mut found = line
+        .split(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))
+        .filter_map(|w| w.trim_matches(':').parse::<SocketAddr>().ok());
+    Some((found.next()?, found.next()?))
+}
