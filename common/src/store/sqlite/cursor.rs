@@ -8,6 +8,8 @@ use crate::time::Timestamp;
 
 /// A process that has not renewed its lease for this long has lost it.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
+/// A group that nobody has followed for this long is forgotten, as Kafka does by default.
+const FORGET: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// One process's hold on a group's position.
 pub(super) struct Cursor {
@@ -17,31 +19,27 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// The cursor of a group. Where the group has no position that anybody keeps, it begins behind `start`.
+    /// The cursor of a group. Where the group has no position yet, it is `start` from now on.
     pub(super) fn new(connection: &Connection, name: &str, start: i64) -> rusqlite::Result<Self> {
+        let forgotten = Timestamp::now().before(FORGET).as_millis();
+        connection.execute("DELETE FROM cursors WHERE expires < ?1", [forgotten])?;
         let cursor = Self { name: name.to_owned(), owner: fastrand::i64(..) };
         cursor.begin(connection, start)?;
         Ok(cursor)
     }
 
     fn begin(&self, connection: &Connection, start: i64) -> rusqlite::Result<()> {
-        let sql = "INSERT INTO cursors (name, seq, kept, owner, expires) VALUES (?1, ?2, 0, NULL, 0)
-            ON CONFLICT (name) DO UPDATE SET seq = ?2 WHERE kept = 0 AND expires <= ?3";
-        connection.execute(sql, (&self.name, start, Timestamp::now().as_millis()))?;
+        let sql = "INSERT INTO cursors (name, seq, owner, expires) VALUES (?1, ?2, NULL, ?3) ON CONFLICT DO NOTHING";
+        connection.prepare_cached(sql)?.execute((&self.name, start, Timestamp::now().as_millis()))?;
         Ok(())
     }
 
     /// Takes or renews the lease: the position behind which to read, or `None` while another process has it.
     ///
-    /// A group whose cursor has gone (its last reader left without keeping a position) begins behind `start`.
+    /// Where the cursor is gone (the file was replaced), it begins behind `start` again.
     pub(super) fn hold(&self, connection: &mut Connection, start: i64) -> rusqlite::Result<Option<i64>> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let known: bool = transaction
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM cursors WHERE name = ?1)")?
-            .query_row([&self.name], |row| row.get(0))?;
-        if !known {
-            self.begin(&transaction, start)?;
-        }
+        self.begin(&transaction, start)?;
         let now = Timestamp::now();
         let seq = transaction
             .prepare_cached(
@@ -56,17 +54,15 @@ impl Cursor {
 
     /// Keeps a position, if the lease is still this follower's. A position never goes back.
     pub(super) fn keep(&self, connection: &Connection, seq: i64) -> rusqlite::Result<()> {
-        let sql = "UPDATE cursors SET seq = max(seq, ?3), kept = 1 WHERE name = ?1 AND owner IS ?2";
+        let sql = "UPDATE cursors SET seq = max(seq, ?3) WHERE name = ?1 AND owner IS ?2";
         connection.prepare_cached(sql)?.execute((&self.name, self.owner, seq))?;
         Ok(())
     }
 
-    /// Gives the lease back, so that another process goes on at once; forgets a group that never kept a position.
+    /// Gives the lease back, so that another process goes on at once.
     pub(super) fn release(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let forget = "DELETE FROM cursors WHERE name = ?1 AND owner IS ?2 AND kept = 0";
-        connection.execute(forget, (&self.name, self.owner))?;
-        let release = "UPDATE cursors SET owner = NULL, expires = 0 WHERE name = ?1 AND owner IS ?2";
-        connection.execute(release, (&self.name, self.owner))?;
+        let sql = "UPDATE cursors SET owner = NULL, expires = ?3 WHERE name = ?1 AND owner IS ?2";
+        connection.execute(sql, (&self.name, self.owner, Timestamp::now().as_millis()))?;
         Ok(())
     }
 }

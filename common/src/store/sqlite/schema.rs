@@ -23,7 +23,6 @@ const TABLES: &str = "
     CREATE TABLE cursors (
         name    TEXT PRIMARY KEY,
         seq     INTEGER NOT NULL,
-        kept    INTEGER NOT NULL,
         owner   INTEGER,
         expires INTEGER NOT NULL
     ) STRICT;";
@@ -107,25 +106,24 @@ fn try_open(path: &Path, flags: OpenFlags, write: bool) -> Result<Connection, St
     Ok(connection)
 }
 
+/// One statement, so that a store which another process makes meanwhile is seen whole or not at all.
+const WHAT_IS_IT: &str = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+    FROM pragma_application_id, pragma_user_version";
+
 /// False where the database has nothing in it yet.
 fn is_store(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
-    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let layout: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match (id, layout) {
-        (APPLICATION_ID, LAYOUT) => Ok(true),
-        (APPLICATION_ID, later) => Err(not_a_store(
+    let all = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let found: (i32, i32, i64) = connection.query_row(WHAT_IS_IT, [], all)?;
+    match found {
+        (APPLICATION_ID, LAYOUT, _) => Ok(true),
+        (APPLICATION_ID, later, _) => Err(not_a_store(
             path,
             format!(
                 "its layout {later} is not known to this release, which reads {LAYOUT}: upgrade, or give another file"
             ),
         )),
-        (other, _) => {
-            let things: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-            match (other, things) {
-                (0, 0) => Ok(false),
-                _ => Err(not_a_store(path, "it is another program's sqlite database; give another file".into())),
-            }
-        }
+        (0, _, 0) => Ok(false),
+        _ => Err(not_a_store(path, "it is another program's sqlite database; give another file".into())),
     }
 }
 
