@@ -1,16 +1,36 @@
 //! A running recorder: its threads, and how they come and go.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use umbra_common::ledger::Snapshot;
-use umbra_common::store::{StoreError, StoreState};
+use tokio::sync::watch;
+use umbra_common::ledger::{Ledger, Snapshot};
+use umbra_common::store::{StoreError, StoreHealth, StoreState, open_append};
 
+use crate::accept::bind;
+use crate::admin::{self, View};
 use crate::config::Config;
+use crate::metrics::Counters;
+use crate::queue;
+use crate::redact::Redactor;
+use crate::store::StoreThread;
+use crate::tap::Budget;
+use crate::worker::{self, Phase, Shared};
 
-/// A recorder that serves.
+/// A recorder that serves. Dropped without a drain, it cuts its connections and closes the store at once.
 pub struct Recorder {
     addr: SocketAddr,
     admin_addr: SocketAddr,
+    shared: Arc<Shared>,
+    health: Arc<StoreHealth>,
+    phase: watch::Sender<Phase>,
+    store_deadline: Arc<OnceLock<Instant>>,
+    workers: Vec<JoinHandle<io::Result<()>>>,
+    store: Option<JoinHandle<()>>,
+    admin: Option<(watch::Sender<()>, JoinHandle<io::Result<()>>)>,
 }
 
 /// Why a recorder cannot start.
@@ -27,11 +47,11 @@ pub enum StartError {
         /// The flag that gave it.
         flag: &'static str,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// The system gives no threads or no event queue.
+    /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
-    Thread(std::io::Error),
+    Thread(io::Error),
 }
 
 impl StartError {
@@ -45,11 +65,67 @@ impl StartError {
     }
 }
 
+/// Of a drain's time, what is kept for the store: a fifth.
+const STORE_PART: u32 = 5;
+
 impl Recorder {
-    /// Starts to listen and to serve.
+    /// Opens the store, listens, and serves from its own threads.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let _ = config;
-        Err(StartError::Thread(std::io::Error::other("unfinished")))
+        let health = Arc::new(StoreHealth::new());
+        let store = open_append(&config.store, Arc::clone(&health))?;
+        let listeners = listeners(config.listen, config.workers.get())?;
+        let addr = local(&listeners[0], config.listen, "listen")?;
+        let admin_listener = TcpListener::bind(config.admin)
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+            .map_err(|source| StartError::Listen { addr: config.admin, flag: "admin", source })?;
+        let admin_addr = local(&admin_listener, config.admin, "admin")?;
+
+        let (batches, queue) = queue::channel();
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let (stop, stopped) = watch::channel(());
+        let store_deadline = Arc::new(OnceLock::new());
+        let store_thread = StoreThread {
+            batches: queue.clone(),
+            store,
+            redactor: Redactor::new(config.redacted.clone()),
+            upstream: config.upstream_name().into(),
+            recorder: Arc::clone(&config.instance),
+            deadline: Arc::clone(&store_deadline),
+        };
+        let shared = Arc::new(Shared {
+            ledger: Ledger::new(),
+            budget: Budget::new(config.memory_limit.bytes()),
+            counters: Arc::new(Counters::default()),
+            config,
+        });
+        let view = Arc::new(View {
+            shared: Arc::clone(&shared),
+            health: Arc::clone(&health),
+            queue,
+            phase: phases.clone(),
+            started: Instant::now(),
+        });
+
+        // What is started so far stops again when this is dropped on the way out.
+        let mut recorder = Self {
+            addr,
+            admin_addr,
+            shared,
+            health,
+            phase,
+            store_deadline,
+            workers: Vec::new(),
+            store: None,
+            admin: None,
+        };
+        recorder.store = Some(thread("umbra-store", move || store_thread.run())?);
+        for (n, listener) in listeners.into_iter().enumerate() {
+            let (shared, batches, phases) = (Arc::clone(&recorder.shared), batches.clone(), phases.clone());
+            let run = move || worker::run(&shared, listener, batches, phases);
+            recorder.workers.push(thread(&format!("umbra-worker-{n}"), run)?);
+        }
+        recorder.admin = Some((stop, thread("umbra-admin", move || admin::run(admin_listener, view, stopped))?));
+        Ok(recorder)
     }
 
     /// Where clients connect.
@@ -64,16 +140,72 @@ impl Recorder {
 
     /// The ledger now.
     pub fn ledger(&self) -> Snapshot {
-        Snapshot { seen: 0, ends: Vec::new() }
+        self.shared.ledger.snapshot()
     }
 
     /// Whether the store takes records.
     pub fn store_state(&self) -> StoreState {
-        StoreState::Unknown
+        self.health.get().0
     }
 
-    /// Drains: stops accepting, lets exchanges end, flushes the store, and says where every request ended.
-    pub fn drain(self) -> Snapshot {
+    /// Drains: unready, accepts no more, lets exchanges end, flushes the store, and says where every request ended.
+    ///
+    /// Takes at most `--drain-timeout`, of which a fifth is kept for the store, and what the store needs to notice.
+    pub fn drain(mut self) -> Snapshot {
+        self.stop(self.shared.config.drain_timeout);
         self.ledger()
+    }
+
+    fn stop(&mut self, time: Duration) {
+        let now = Instant::now();
+        let _ = self.store_deadline.set(now + time);
+        self.phase.send_replace(Phase::Draining(now + time - time / STORE_PART));
+        for worker in self.workers.drain(..) {
+            joined(worker.join());
+        }
+        // The last worker has let go of the queue, which ends the store's thread.
+        if let Some(store) = self.store.take()
+            && store.join().is_err()
+        {
+            tracing::error!("the store's thread panicked");
+        }
+        if let Some((stop, admin)) = self.admin.take() {
+            drop(stop);
+            joined(admin.join());
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+    }
+}
+
+/// One listener for each worker; where the port is 0, all on the one that the first got.
+fn listeners(addr: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, StartError> {
+    let failed = |source| StartError::Listen { addr, flag: "listen", source };
+    let first = bind(addr).map_err(failed)?;
+    let same = local(&first, addr, "listen")?;
+    let rest = (1..workers).map(|_| bind(same).map_err(failed));
+    std::iter::once(Ok(first)).chain(rest).collect()
+}
+
+fn local(listener: &TcpListener, addr: SocketAddr, flag: &'static str) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen { addr, flag, source })
+}
+
+fn thread<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+fn joined(ended: std::thread::Result<io::Result<()>>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "a thread could not run"),
+        Err(_) => tracing::error!("a thread panicked"),
     }
 }

@@ -1,0 +1,170 @@
+//! Fields that go no further than one connection (RFC 9110, 7.6.1), and those that a proxy adds.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::{HeaderMap, Version};
+use umbra_common::exchange::Scheme;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+
+/// Framing is decided anew on each side, routing by the header alone (RFC 9110, 6.5.1).
+const NO_TRAILERS: [&str; 14] = [
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "max-forwards",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Removes what is for this connection alone. Says whether the sender takes trailers (`TE: trailers`).
+pub(super) fn strip(headers: &mut HeaderMap) -> bool {
+    let mut found = [false; 5];
+    let mut named = Vec::new();
+    for (name, value) in headers.iter() {
+        match *name {
+            CONNECTION => {
+                found[0] = true;
+                // A client that names Host here would have the origin see none.
+                named.extend(tokens(value).filter(|name| *name != HOST && *name != CONTENT_LENGTH));
+            }
+            TE => found[1] = true,
+            TRANSFER_ENCODING => found[2] = true,
+            UPGRADE => found[3] = true,
+            ref name if *name == KEEP_ALIVE || *name == PROXY_CONNECTION => found[4] = true,
+            _ => {}
+        }
+    }
+    if found == [false; 5] {
+        return false;
+    }
+    let takes_trailers =
+        found[1] && headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    for name in named {
+        headers.remove(name);
+    }
+    for name in [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION] {
+        headers.remove(name);
+    }
+    takes_trailers
+}
+
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = HeaderName> {
+    value.as_bytes().split(|b| *b == b',').filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
+}
+
+/// Asks the next hop for trailers; HTTP/1.1 wants the field named in `Connection` too.
+pub(super) fn take_trailers(headers: &mut HeaderMap, http2: bool) {
+    headers.insert(TE, TRAILERS);
+    if !http2 {
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+}
+
+/// Says who asked, by which protocol, and through whom.
+pub(super) fn add_forwarded(headers: &mut HeaderMap, client: &HeaderValue, scheme: Scheme, version: Version) {
+    let mut all = Vec::new();
+    for value in headers.get_all(&X_FORWARDED_FOR) {
+        all.extend_from_slice(value.as_bytes());
+        all.extend_from_slice(b", ");
+    }
+    let chain = if all.is_empty() {
+        client.clone()
+    } else {
+        all.extend_from_slice(client.as_bytes());
+        // Values of valid fields, joined by a comma, are a valid value.
+        HeaderValue::from_bytes(&all).unwrap_or_else(|_| client.clone())
+    };
+    headers.insert(X_FORWARDED_FOR, chain);
+    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(match scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    }));
+    headers.append(
+        VIA,
+        HeaderValue::from_static(match version {
+            Version::HTTP_10 => "1.0 umbra",
+            Version::HTTP_2 => "2 umbra",
+            _ => "1.1 umbra",
+        }),
+    );
+}
+
+/// Drops trailers that frame, route or authorise. Says whether any is left.
+pub(super) fn clean_trailers(trailers: &mut HeaderMap) -> bool {
+    for name in NO_TRAILERS {
+        trailers.remove(name);
+    }
+    !trailers.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        fields.iter().map(|(n, v)| (n.parse::<HeaderName>().unwrap(), v.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn what_connection_names_goes_no_further_but_host_does() {
+        let mut headers = map(&[
+            ("host", "a"),
+            ("connection", "close, Host, x-a, content-length"),
+            ("x-a", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "websocket"),
+            ("content-length", "3"),
+            ("x-b", "2"),
+        ]);
+        assert!(!strip(&mut headers));
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-length", "host", "x-b"]);
+    }
+
+    #[test]
+    fn te_is_for_one_hop_and_trailers_are_asked_for_again() {
+        let mut headers = map(&[("te", "trailers")]);
+        assert!(strip(&mut headers));
+        assert!(headers.is_empty());
+        take_trailers(&mut headers, false);
+        assert_eq!(headers, map(&[("te", "trailers"), ("connection", "te")]));
+        assert!(!strip(&mut map(&[("te", "gzip")])));
+    }
+
+    #[test]
+    fn the_client_is_added_to_those_before_it() {
+        let client = HeaderValue::from_static("10.0.0.3");
+        let mut headers = map(&[("x-forwarded-for", "10.0.0.1"), ("x-forwarded-for", "10.0.0.2"), ("via", "1.1 lb")]);
+        add_forwarded(&mut headers, &client, Scheme::Http, Version::HTTP_11);
+        assert_eq!(headers["x-forwarded-for"], "10.0.0.1, 10.0.0.2, 10.0.0.3");
+        assert_eq!(headers["x-forwarded-proto"], "http");
+        assert_eq!(headers.get_all("via").iter().collect::<Vec<_>>(), ["1.1 lb", "1.1 umbra"]);
+        let mut headers = map(&[("x-forwarded-proto", "https")]);
+        add_forwarded(&mut headers, &client, Scheme::Http, Version::HTTP_2);
+        assert_eq!(headers["x-forwarded-for"], "10.0.0.3");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+    }
+
+    #[test]
+    fn trailers_neither_frame_nor_route() {
+        let mut trailers = map(&[("grpc-status", "0"), ("content-length", "3"), ("host", "b"), ("x", "y")]);
+        assert!(clean_trailers(&mut trailers));
+        assert_eq!(trailers, map(&[("grpc-status", "0"), ("x", "y")]));
+        assert!(!clean_trailers(&mut map(&[("transfer-encoding", "chunked")])));
+    }
+}

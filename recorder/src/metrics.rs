@@ -1,0 +1,132 @@
+//! What is counted, and how Prometheus reads it.
+//!
+//! The ledger and the budget are read where they are kept, so that no number has two sources.
+
+use std::fmt::Error;
+use std::sync::Arc;
+
+use http::StatusCode;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::{Registry, Unit};
+use umbra_common::store::StoreState;
+
+use crate::admin::View;
+use crate::edge::Refusal;
+use crate::forward::Failure;
+
+/// The classes of status codes that a client can get; 1xx are no final answers.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// What the workers count.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) connections: Counter,
+    pub(crate) connections_open: Gauge,
+    responses: [Counter; CLASSES.len()],
+    refused: [Counter; Refusal::ALL.len()],
+    upstream_failed: [Counter; Failure::KINDS.len()],
+}
+
+impl Counters {
+    /// A response's head went to a client.
+    pub(crate) fn response(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(2);
+        if let Some(counter) = self.responses.get(class) {
+            counter.inc();
+        }
+    }
+
+    /// The edge refused a request.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        if let Some(at) = Refusal::ALL.iter().position(|r| *r == refusal) {
+            self.refused[at].inc();
+        }
+    }
+
+    /// The upstream gave no answer.
+    pub(crate) fn upstream_failed(&self, failure: &Failure) {
+        self.upstream_failed[failure.kind()].inc();
+    }
+}
+
+/// The registry that `/metrics` prints.
+pub(crate) fn registry(view: Arc<View>) -> Registry {
+    let mut registry = Registry::with_prefix("umbra_recorder");
+    registry.register_collector(Box::new(Reader(view)));
+    registry
+}
+
+#[derive(Debug)]
+struct Reader(Arc<View>);
+
+impl Collector for Reader {
+    fn encode(&self, mut to: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let view = &*self.0;
+        let counters = &view.shared.counters;
+        let ledger = view.shared.ledger.snapshot();
+        ConstCounter::new(ledger.seen).encode(to.encode_descriptor(
+            "requests_seen",
+            "Requests whose head arrived",
+            None,
+            MetricType::Counter,
+        )?)?;
+        let mut ends = to.encode_descriptor(
+            "requests_ended",
+            "Requests by where they ended in the ledger: seen is their sum once all have ended",
+            None,
+            MetricType::Counter,
+        )?;
+        for end in &ledger.ends {
+            ConstCounter::new(end.count)
+                .encode(ends.encode_family(&[("state", end.state), ("reason", end.reason)])?)?;
+        }
+        let classes = CLASSES.iter().copied().zip(&counters.responses);
+        family(&mut to, "responses", "Responses by the class of their status", "class", classes)?;
+        let reasons = Refusal::ALL.iter().map(|r| r.as_str()).zip(&counters.refused);
+        family(&mut to, "refused", "Requests refused at the edge, by reason", "reason", reasons)?;
+        let kinds = Failure::KINDS.iter().copied().zip(&counters.upstream_failed);
+        family(&mut to, "upstream_failures", "Requests that the upstream gave no answer to, by kind", "kind", kinds)?;
+        ConstCounter::new(counters.connections.get()).encode(to.encode_descriptor(
+            "connections",
+            "Connections accepted",
+            None,
+            MetricType::Counter,
+        )?)?;
+        gauge(&mut to, "connections_open", "Connections open now", None, counters.connections_open.get())?;
+        let budget = &view.shared.budget;
+        let bytes = Some(&Unit::Bytes);
+        gauge(&mut to, "memory", "What all records under way hold", bytes, signed(budget.used()))?;
+        gauge(&mut to, "memory_limit", "What they may hold: --memory-limit", bytes, signed(budget.limit()))?;
+        gauge(&mut to, "queue_batches", "Batches that wait for the store's thread", None, signed(view.queued()))?;
+        let up = i64::from(view.health.get().0 == StoreState::Up);
+        gauge(&mut to, "store_up", "1 while the store confirms what is written", None, up)?;
+        let mut build = to.encode_descriptor("build_info", "The release that runs", None, MetricType::Gauge)?;
+        ConstGauge::new(1i64).encode(build.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?)
+    }
+}
+
+fn family<'a>(
+    to: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    counts: impl Iterator<Item = (&'static str, &'a Counter)>,
+) -> Result<(), Error> {
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (value, counter) in counts {
+        ConstCounter::new(counter.get()).encode(family.encode_family(&[(label, value)])?)?;
+    }
+    Ok(())
+}
+
+fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, unit: Option<&Unit>, value: i64) -> Result<(), Error> {
+    ConstGauge::new(value).encode(to.encode_descriptor(name, help, unit, MetricType::Gauge)?)
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,151 @@
+//! One request's way: edge → tap → forward (or sink), in the order in which `lib.rs` names the modules.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{HeaderName, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use umbra_common::exchange::{Fields, Scheme};
+use umbra_common::ledger::{DropReason, RecordOutcome, SkipReason};
+use umbra_common::time::Timestamp;
+
+use crate::edge::{self, Refusal};
+use crate::forward::{Failure, RequestBody, ResponseBody, Sender};
+use crate::sink;
+use crate::tap::{BodyCopy, DRAFT_BYTES, Draft, RequestHead, Tap};
+use crate::worker::{Way, Worker};
+
+/// What a replayer puts on everything it sends. Such a request is never recorded: no loop.
+const MARKER: HeaderName = HeaderName::from_static("umbra-shadow");
+
+/// The client of one connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    addr: SocketAddr,
+    /// As `X-Forwarded-For` has it.
+    text: HeaderValue,
+    worker: Rc<Worker>,
+}
+
+impl Client {
+    pub(crate) fn new(addr: SocketAddr, worker: Rc<Worker>) -> Self {
+        let text = HeaderValue::from_str(&addr.ip().to_canonical().to_string());
+        Self { addr, text: text.unwrap_or(HeaderValue::from_static("unknown")), worker }
+    }
+
+    pub(crate) fn worker(&self) -> Rc<Worker> {
+        Rc::clone(&self.worker)
+    }
+
+    /// Answers one request.
+    pub(crate) async fn serve(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        let (parts, body) = request.into_parts();
+        let version = parts.version;
+        let mut response = match edge::check(&parts) {
+            Ok(()) => self.pass(parts, body).await,
+            Err(refusal) => {
+                self.refused(refusal);
+                last(plain(refusal.status(), refusal.as_str()), version)
+            }
+        };
+        if self.worker.closing.is_announced() {
+            response = last(response, version);
+        }
+        self.worker.counters.response(response.status());
+        Ok(response)
+    }
+
+    /// Counts a request that reached no origin.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.worker.ledger.open().end(RecordOutcome::Skipped(SkipReason::Refused));
+        self.worker.counters.refused(refusal);
+    }
+
+    async fn pass(&self, parts: Parts, body: Incoming) -> Response<ResponseBody> {
+        let tap = self.tap(&parts);
+        let body = RequestBody::new(body, tap.as_ref().map(Tap::clone));
+        match &self.worker.way {
+            Way::Sink => sink::answer(&parts, body, tap).await,
+            Way::Forward(forwarder) => {
+                let sender = Sender { client: &self.text, scheme: Scheme::Http };
+                match forwarder.forward(parts, body, sender).await {
+                    Ok(response) => response,
+                    Err(failure) => self.failed(&failure, tap),
+                }
+            }
+        }
+    }
+
+    /// Opens the request's entry in the ledger, and puts its record under way where there is to be one.
+    fn tap(&self, parts: &Parts) -> Option<Tap> {
+        let worker = &self.worker;
+        let entry = worker.ledger.open();
+        if parts.headers.contains_key(MARKER) {
+            entry.end(RecordOutcome::Skipped(SkipReason::Marked));
+            return None;
+        }
+        let arrival = Timestamp::now();
+        let id = worker.ids.borrow_mut().next(arrival);
+        let Some(session) = worker.sampler.take(id, self.addr, &parts.headers) else {
+            entry.end(RecordOutcome::SampledOut);
+            return None;
+        };
+        let head = RequestHead::copy(parts, matches!(worker.way, Way::Sink));
+        let Some(permit) = worker.budget.take((DRAFT_BYTES + head.byte_len()) as u64) else {
+            entry.end(RecordOutcome::Dropped(DropReason::Memory));
+            return None;
+        };
+        Some(worker.taps.open(Draft {
+            entry,
+            permit,
+            id,
+            arrival,
+            started: Instant::now(),
+            client: self.addr,
+            scheme: Scheme::Http,
+            head,
+            body: BodyCopy::default(),
+            trailers: Fields::default(),
+            session,
+            sampled_at: worker.sampler.fraction(),
+            response: None,
+            ended: None,
+        }))
+    }
+
+    /// The answer where the upstream gave none; recorded as what the client was told.
+    fn failed(&self, failure: &Failure, tap: Option<Tap>) -> Response<ResponseBody> {
+        tracing::debug!(%failure, "the upstream gave no answer");
+        self.worker.counters.upstream_failed(failure);
+        let response = plain(failure.status(), "the upstream gave no answer");
+        let (head, body) = response.into_parts();
+        if let Some(tap) = tap {
+            tap.response_head(&head);
+            tap.end(failure.ending());
+        }
+        Response::from_parts(head, body)
+    }
+}
+
+/// A short answer of the recorder's own.
+fn plain(status: StatusCode, text: &str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::here(format!("umbra-recorder: {text}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+/// The same, as its connection's last. HTTP/2 says so by GOAWAY instead.
+fn last(mut response: Response<ResponseBody>, version: Version) -> Response<ResponseBody> {
+    if version != Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

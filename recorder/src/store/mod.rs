@@ -1,0 +1,83 @@
+//! The store's thread: redacts, encodes and appends what the workers hand over.
+//!
+//! It is the only one that may block on the store. When it falls behind, the queue fills and records are dropped and
+//! counted on the other side; nothing else happens there.
+
+mod receipt;
+
+pub(crate) use receipt::StoreReceipt;
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use umbra_common::codec;
+use umbra_common::ledger::DropReason;
+use umbra_common::store::{Append, Record};
+
+use crate::queue::Batch;
+use crate::redact::Redactor;
+use crate::tap::Draft;
+
+/// The store wants to be looked after at least every second.
+const TEND_EVERY: Duration = Duration::from_secs(1);
+
+/// Even a drain that has used its time up gives the store this long to confirm what it has.
+const LEAST_CLOSE: Duration = Duration::from_millis(100);
+
+/// What the store's thread works with.
+pub(crate) struct StoreThread {
+    pub(crate) batches: Receiver<Batch>,
+    pub(crate) store: Box<dyn Append<StoreReceipt>>,
+    pub(crate) redactor: Redactor,
+    pub(crate) upstream: Arc<str>,
+    pub(crate) recorder: Arc<str>,
+    /// Set by a drain, before the last worker lets go of the queue.
+    pub(crate) deadline: Arc<OnceLock<Instant>>,
+}
+
+impl StoreThread {
+    /// Works until no worker is left, then closes the store within the drain's deadline.
+    pub(crate) fn run(mut self) {
+        let mut tended = Instant::now();
+        let mut records = Vec::new();
+        loop {
+            match self.batches.recv_timeout(TEND_EVERY.saturating_sub(tended.elapsed())) {
+                Ok(batch) => self.append(batch, &mut records),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if tended.elapsed() >= TEND_EVERY {
+                self.store.tend();
+                tended = Instant::now();
+            }
+        }
+        let rest = self.deadline.get().map_or(LEAST_CLOSE, |at| at.saturating_duration_since(Instant::now()));
+        self.store.close(rest.max(LEAST_CLOSE));
+    }
+
+    fn append(&mut self, batch: Batch, records: &mut Vec<Record<StoreReceipt>>) {
+        if self.deadline.get().is_some_and(|at| Instant::now() >= *at) {
+            batch.into_iter().for_each(|draft| draft.drop_for(DropReason::Drain));
+            return;
+        }
+        records.extend(batch.into_iter().map(|draft| self.record(draft)));
+        self.store.append(records);
+    }
+
+    fn record(&self, draft: Draft) -> Record<StoreReceipt> {
+        let (mut exchange, entry, permit) = draft.finish(&self.upstream, &self.recorder);
+        self.redactor.redact(&mut exchange);
+        let key = match exchange.session.as_ref() {
+            [] => exchange.id.to_bytes().to_vec(),
+            session => session.to_vec(),
+        };
+        Record {
+            key,
+            id: exchange.id,
+            arrival: exchange.arrival,
+            value: codec::encode(&exchange),
+            receipt: StoreReceipt::new(entry, permit),
+        }
+    }
+}

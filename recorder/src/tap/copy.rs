@@ -1,0 +1,92 @@
+//! The copy of one body: its beginning, and how long it was.
+
+use umbra_common::exchange::Body;
+
+use super::budget::Permit;
+
+/// What has been kept of a body so far.
+///
+/// The bytes are copied rather than shared: a shared chunk would keep the whole read buffer it was cut from alive, which
+/// no budget sees.
+#[derive(Debug, Default)]
+pub(crate) struct BodyCopy {
+    kept: Vec<u8>,
+    length: u64,
+}
+
+/// The budget has no room for this body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoRoom;
+
+/// Room is made, and charged, in steps of at least this many bytes.
+const STEP: usize = 1024;
+
+impl BodyCopy {
+    /// Takes a chunk, of which what is over `limit` is only counted.
+    pub(crate) fn take(&mut self, chunk: &[u8], limit: usize, permit: &mut Permit) -> Result<(), NoRoom> {
+        self.length += chunk.len() as u64;
+        let keep = chunk.len().min(limit.saturating_sub(self.kept.len()));
+        let needed = self.kept.len() + keep;
+        if needed > self.kept.capacity() {
+            // Doubling keeps copying cheap; never beyond the limit, so that the charge is what is held.
+            let room = needed.max(self.kept.capacity() * 2).max(STEP).min(limit.max(needed));
+            if !permit.grow((room - self.kept.capacity()) as u64) {
+                return Err(NoRoom);
+            }
+            self.kept.reserve_exact(room - self.kept.len());
+        }
+        self.kept.extend_from_slice(&chunk[..keep]);
+        Ok(())
+    }
+
+    /// As it is recorded.
+    pub(crate) fn into_body(self) -> Body {
+        let truncated = self.length > self.kept.len() as u64;
+        Body { bytes: self.kept.into(), length: self.length, truncated }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tap::budget::Budget;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_body_over_the_limit_is_cut_and_its_length_known() {
+        let budget = Budget::new(1 << 20);
+        let mut permit = budget.take(0).unwrap();
+        let mut copy = BodyCopy::default();
+        for _ in 0..3 {
+            copy.take(b"0123456789", 15, &mut permit).unwrap();
+        }
+        let body = copy.into_body();
+        assert_eq!((&body.bytes[..], body.length, body.truncated), (&b"012345678901234"[..], 30, true));
+    }
+
+    #[test]
+    fn a_body_that_the_budget_has_no_room_for_is_refused() {
+        let budget = Budget::new(1500);
+        let mut permit = budget.take(0).unwrap();
+        let mut copy = BodyCopy::default();
+        assert_eq!(copy.take(&[0; 1000], 1 << 20, &mut permit), Ok(()));
+        assert_eq!(copy.take(&[0; 1000], 1 << 20, &mut permit), Err(NoRoom));
+    }
+
+    proptest! {
+        #[test]
+        fn the_charge_is_what_is_held(chunks in proptest::collection::vec(0usize..5000, 0..20), limit in 0usize..20_000) {
+            let budget = Budget::new(u64::MAX);
+            let mut permit = budget.take(0).unwrap();
+            let mut copy = BodyCopy::default();
+            for n in &chunks {
+                copy.take(&vec![7; *n], limit, &mut permit).unwrap();
+                prop_assert_eq!(budget.used(), copy.kept.capacity() as u64);
+            }
+            let total: usize = chunks.iter().sum();
+            let body = copy.into_body();
+            prop_assert_eq!(body.bytes.len(), total.min(limit));
+            prop_assert_eq!((body.length, body.truncated), (total as u64, total > limit));
+        }
+    }
+}

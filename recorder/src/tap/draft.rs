@@ -1,0 +1,149 @@
+//! A record in the making.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::response::Parts;
+use umbra_common::exchange::{Ending, Exchange, ExchangeId, Fields, Request, Response, Scheme};
+use umbra_common::fraction::Fraction;
+use umbra_common::ledger::{DropReason, Entry, RecordOutcome};
+use umbra_common::time::Timestamp;
+
+use super::budget::Permit;
+use super::copy::{BodyCopy, NoRoom};
+use super::head::{RequestHead, fields, fields_len};
+use crate::config::Responses;
+
+/// One exchange while it goes on, and afterwards until the store's thread has encoded it.
+///
+/// It owns its entry in the ledger and its part of the budget, so that neither can be forgotten.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) entry: Entry<RecordOutcome>,
+    pub(crate) permit: Permit,
+    pub(crate) id: ExchangeId,
+    pub(crate) arrival: Timestamp,
+    pub(crate) started: Instant,
+    pub(crate) client: SocketAddr,
+    pub(crate) scheme: Scheme,
+    pub(crate) head: RequestHead,
+    pub(crate) body: BodyCopy,
+    pub(crate) trailers: Fields,
+    pub(crate) session: Bytes,
+    pub(crate) sampled_at: Fraction,
+    pub(crate) response: Option<ResponseDraft>,
+    /// How it ended, and when; the first to know says so.
+    pub(crate) ended: Option<(Ending, Duration)>,
+}
+
+/// What has come of the response.
+#[derive(Debug)]
+pub(crate) struct ResponseDraft {
+    status: u16,
+    headers: Fields,
+    first_byte: Duration,
+    body: BodyCopy,
+    trailers: Fields,
+}
+
+/// What a draft and its receipt hold besides bytes that came from outside.
+pub(crate) const DRAFT_BYTES: usize = size_of::<Draft>();
+
+/// How much of what passes is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) body: usize,
+    pub(crate) responses: Responses,
+}
+
+impl Draft {
+    pub(crate) fn request_data(&mut self, chunk: &[u8], limits: Limits) -> Result<(), NoRoom> {
+        self.body.take(chunk, limits.body, &mut self.permit)
+    }
+
+    pub(crate) fn request_trailers(&mut self, trailers: &HeaderMap) -> Result<(), NoRoom> {
+        self.trailers = fields(trailers);
+        charge(&mut self.permit, fields_len(&self.trailers))
+    }
+
+    pub(crate) fn response_head(&mut self, head: &Parts, limits: Limits) -> Result<(), NoRoom> {
+        if limits.responses == Responses::Off {
+            return Ok(());
+        }
+        let headers = fields(&head.headers);
+        let held = fields_len(&headers);
+        self.response = Some(ResponseDraft {
+            status: head.status.as_u16(),
+            headers,
+            first_byte: self.started.elapsed(),
+            body: BodyCopy::default(),
+            trailers: Fields::default(),
+        });
+        charge(&mut self.permit, held)
+    }
+
+    pub(crate) fn response_data(&mut self, chunk: &[u8], limits: Limits) -> Result<(), NoRoom> {
+        let Some(response) = &mut self.response else { return Ok(()) };
+        let limit = if limits.responses == Responses::Full { limits.body } else { 0 };
+        response.body.take(chunk, limit, &mut self.permit)
+    }
+
+    pub(crate) fn response_trailers(&mut self, trailers: &HeaderMap) -> Result<(), NoRoom> {
+        let Some(response) = &mut self.response else { return Ok(()) };
+        response.trailers = fields(trailers);
+        charge(&mut self.permit, fields_len(&response.trailers))
+    }
+
+    pub(crate) fn end(&mut self, ending: Ending) {
+        if self.ended.is_none() {
+            self.ended = Some((ending, self.started.elapsed()));
+        }
+    }
+
+    /// Gives the record up.
+    pub(crate) fn drop_for(self, why: DropReason) {
+        self.entry.end(RecordOutcome::Dropped(why));
+    }
+
+    /// The finished exchange with what its receipt needs. One that nobody ended was left by its client.
+    pub(crate) fn finish(self, upstream: &Arc<str>, recorder: &Arc<str>) -> (Exchange, Entry<RecordOutcome>, Permit) {
+        let (ending, total) = self.ended.unwrap_or_else(|| (Ending::ClientAborted, self.started.elapsed()));
+        let host = || Bytes::copy_from_slice(self.head.headers.get("host").unwrap_or_default());
+        let exchange = Exchange {
+            id: self.id,
+            arrival: self.arrival,
+            client: Some(self.client),
+            request: Request {
+                method: Bytes::copy_from_slice(self.head.method.as_str().as_bytes()),
+                target: self.head.target,
+                version: self.head.version,
+                scheme: self.scheme,
+                authority: self.head.authority.unwrap_or_else(host),
+                headers: self.head.headers,
+                body: self.body.into_body(),
+                trailers: self.trailers,
+            },
+            session: self.session,
+            sampled_at: self.sampled_at,
+            upstream: Arc::clone(upstream),
+            recorder: Arc::clone(recorder),
+            ending,
+            total,
+            response: self.response.map(|response| Response {
+                status: response.status,
+                headers: response.headers,
+                body: response.body.into_body(),
+                trailers: response.trailers,
+                first_byte: response.first_byte,
+            }),
+        };
+        (exchange, self.entry, self.permit)
+    }
+}
+
+fn charge(permit: &mut Permit, bytes: usize) -> Result<(), NoRoom> {
+    if permit.grow(bytes as u64) { Ok(()) } else { Err(NoRoom) }
+}

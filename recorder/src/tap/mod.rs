@@ -1,0 +1,152 @@
+//! The tap: keeps a copy of what passes, under one budget, and never holds anything up.
+//!
+//! A [`Tap`] is a share in one exchange under way. The request's body, the response's body and the code between them
+//! hold one each; when the last is dropped the exchange has ended and its draft goes to the queue. So no path, not
+//! even a cancelled one, can leave a record behind.
+
+mod budget;
+mod copy;
+mod draft;
+mod head;
+
+pub(crate) use budget::{Budget, Permit};
+pub(crate) use copy::{BodyCopy, NoRoom};
+pub(crate) use draft::{DRAFT_BYTES, Draft, Limits};
+pub(crate) use head::RequestHead;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::HeaderMap;
+use http::response::Parts;
+use slab::Slab;
+use umbra_common::exchange::Ending;
+use umbra_common::ledger::DropReason;
+use umbra_common::store::EMIT_AFTER;
+
+use crate::queue::Outbox;
+
+/// The exchanges under way on one worker.
+#[derive(Debug)]
+pub(crate) struct Taps {
+    open: RefCell<Slab<Slot>>,
+    limits: Limits,
+    outbox: Rc<Outbox>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Gone once the record was given up or written unfinished.
+    draft: Option<Draft>,
+    holders: u32,
+}
+
+impl Taps {
+    pub(crate) fn new(limits: Limits, outbox: Rc<Outbox>) -> Rc<Self> {
+        Rc::new(Self { open: RefCell::new(Slab::new()), limits, outbox })
+    }
+
+    /// Puts an exchange under way.
+    pub(crate) fn open(self: &Rc<Self>, draft: Draft) -> Tap {
+        let key = self.open.borrow_mut().insert(Slot { draft: Some(draft), holders: 1 });
+        Tap { taps: Rc::clone(self), key }
+    }
+
+    /// Hands over, unfinished, what arrived [`EMIT_AFTER`] ago and still goes on: readers rely on that bound.
+    pub(crate) fn emit_overdue(&self) {
+        let now = Instant::now();
+        self.emit_unfinished(|draft| now.saturating_duration_since(draft.started) >= EMIT_AFTER);
+    }
+
+    /// Hands over everything that still goes on.
+    pub(crate) fn emit_all(&self) {
+        self.emit_unfinished(|_| true);
+    }
+
+    fn emit_unfinished(&self, due: impl Fn(&Draft) -> bool) {
+        let mut open = self.open.borrow_mut();
+        for (_, slot) in open.iter_mut() {
+            if let Some(mut draft) = slot.draft.take_if(|draft| due(draft)) {
+                draft.end(Ending::Unfinished);
+                self.outbox.push(draft);
+            }
+        }
+    }
+}
+
+/// A share in one exchange under way.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    taps: Rc<Taps>,
+    key: usize,
+}
+
+impl Tap {
+    pub(crate) fn request_data(&self, chunk: &[u8]) {
+        self.keep(|draft, limits| draft.request_data(chunk, limits));
+    }
+
+    pub(crate) fn request_trailers(&self, trailers: &HeaderMap) {
+        self.keep(|draft, _| draft.request_trailers(trailers));
+    }
+
+    pub(crate) fn response_head(&self, head: &Parts) {
+        self.keep(|draft, limits| draft.response_head(head, limits));
+    }
+
+    pub(crate) fn response_data(&self, chunk: &[u8]) {
+        self.keep(|draft, limits| draft.response_data(chunk, limits));
+    }
+
+    pub(crate) fn response_trailers(&self, trailers: &HeaderMap) {
+        self.keep(|draft, _| draft.response_trailers(trailers));
+    }
+
+    /// Says how the exchange ended; who comes later is not heard.
+    pub(crate) fn end(&self, ending: Ending) {
+        self.keep(|draft, _| {
+            draft.end(ending);
+            Ok(())
+        });
+    }
+
+    fn keep(&self, add: impl FnOnce(&mut Draft, Limits) -> Result<(), NoRoom>) {
+        let mut open = self.taps.open.borrow_mut();
+        let Some(slot) = open.get_mut(self.key) else { return };
+        let Some(draft) = &mut slot.draft else { return };
+        if add(draft, self.taps.limits).is_err()
+            && let Some(draft) = slot.draft.take()
+        {
+            draft.drop_for(DropReason::Memory);
+        }
+    }
+}
+
+impl Clone for Tap {
+    fn clone(&self) -> Self {
+        if let Some(slot) = self.taps.open.borrow_mut().get_mut(self.key) {
+            slot.holders += 1;
+        }
+        Self { taps: Rc::clone(&self.taps), key: self.key }
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        let mut open = self.taps.open.borrow_mut();
+        let Some(slot) = open.get_mut(self.key) else { return };
+        slot.holders -= 1;
+        if slot.holders > 0 {
+            return;
+        }
+        let slot = open.remove(self.key);
+        drop(open);
+        if let Some(draft) = slot.draft {
+            self.taps.outbox.push(draft);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! A worker: one thread with a runtime, a listener and an upstream pool of its own. Workers share only counters.
+
+use std::cell::RefCell;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use umbra_common::exchange::IdSource;
+use umbra_common::ledger::{Ledger, RecordOutcome};
+
+use crate::accept::{self, Closing};
+use crate::config::{Config, Mode};
+use crate::forward::Forwarder;
+use crate::metrics::Counters;
+use crate::queue::{Batch, Outbox};
+use crate::sample::Sampler;
+use crate::tap::{Budget, Limits, Taps};
+
+/// How often open exchanges and idle connections are looked over.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// How long an idle connection is left open, in a drain, for a request that is already under way to it.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// What all threads share: counters, nothing that is ever waited for.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) ledger: Arc<Ledger<RecordOutcome>>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Whether the recorder serves or is about to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It serves.
+    Serving,
+    /// It lets exchanges end until this instant.
+    Draining(std::time::Instant),
+}
+
+/// One worker's own things.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) ledger: Arc<Ledger<RecordOutcome>>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) sampler: Sampler,
+    pub(crate) ids: RefCell<IdSource>,
+    pub(crate) taps: Rc<Taps>,
+    pub(crate) way: Way,
+    pub(crate) closing: Rc<Closing>,
+    outbox: Rc<Outbox>,
+}
+
+/// What this worker does with a request.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// Sends it on.
+    Forward(Forwarder),
+    /// Answers it.
+    Sink,
+}
+
+impl Worker {
+    fn new(shared: &Shared, batches: Sender<Batch>) -> Rc<Self> {
+        let config = &shared.config;
+        let outbox = Outbox::new(batches);
+        let limits = Limits { body: config.body_limit.as_usize(), responses: config.responses };
+        Rc::new(Self {
+            ledger: Arc::clone(&shared.ledger),
+            budget: Arc::clone(&shared.budget),
+            counters: Arc::clone(&shared.counters),
+            sampler: Sampler::new(config.sample.clone()),
+            ids: RefCell::new(IdSource::new()),
+            taps: Taps::new(limits, Rc::clone(&outbox)),
+            way: match &config.mode {
+                Mode::Forward(upstream) => Way::Forward(Forwarder::new(upstream.clone(), config.upstream_timeout)),
+                Mode::Sink => Way::Sink,
+            },
+            closing: Rc::default(),
+            outbox,
+        })
+    }
+
+    async fn sweep(self: Rc<Self>) {
+        let mut ticks = interval(SWEEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.taps.emit_overdue();
+            if let Way::Forward(forwarder) = &self.way {
+                forwarder.close_idle();
+            }
+        }
+    }
+
+    /// Lets exchanges end, at most until `deadline`; what still goes on then is handed over unfinished.
+    async fn drain(&self, deadline: std::time::Instant) {
+        let deadline = Instant::from_std(deadline);
+        self.closing.announce();
+        if timeout(LINGER.min(deadline.saturating_duration_since(Instant::now())), self.closing.emptied())
+            .await
+            .is_err()
+        {
+            self.closing.begin();
+            if timeout_at(deadline, self.closing.emptied()).await.is_err() {
+                tracing::warn!(connections = self.closing.open(), "the drain's time is up; connections are cut");
+            }
+        }
+        self.taps.emit_all();
+        self.outbox.hand_over();
+    }
+}
+
+/// Serves until the drain is over.
+pub(crate) fn run(
+    shared: &Shared,
+    listener: TcpListener,
+    batches: Sender<Batch>,
+    mut phase: watch::Receiver<Phase>,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
+    runtime.block_on(async {
+        let worker = Worker::new(shared, batches);
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let accepting = tokio::task::spawn_local(accept::accept(listener, Rc::clone(&worker)));
+        tokio::task::spawn_local(Rc::clone(&worker.outbox).keep_handing_over());
+        tokio::task::spawn_local(Rc::clone(&worker).sweep());
+        let deadline = match phase.wait_for(|phase| *phase != Phase::Serving).await.as_deref() {
+            Ok(Phase::Draining(deadline)) => *deadline,
+            // The recorder was dropped without a drain.
+            _ => std::time::Instant::now(),
+        };
+        accepting.abort();
+        worker.drain(deadline).await;
+        Ok(())
+    })
+}
