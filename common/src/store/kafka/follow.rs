@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::group::Group;
 use super::read::read;
@@ -80,7 +81,10 @@ impl Follow for Follower {
         if !self.consumer.client().context().holds(upto.partition) {
             return Ok(());
         }
-        Ok(self.consumer.store_offset(&self.topic, upto.partition, upto.offset + 1)?)
+        // As a list: `store_offset`, for one, adds one by itself.
+        let mut next = TopicPartitionList::with_capacity(1);
+        next.add_partition_offset(&self.topic, upto.partition, Offset::Offset(upto.offset + 1))?;
+        Ok(self.consumer.store_offsets(&next)?)
     }
 
     fn share(&self) -> Share {
