@@ -19,6 +19,7 @@ pub mod exchanges;
 pub mod grpc;
 pub mod http2;
 mod http_server;
+pub mod kafka;
 pub mod ledgers;
 pub mod origin;
 pub mod ports;

@@ -10,3 +10,4 @@ mod programs;
 mod recording;
 mod replaying;
 mod running;
+mod store_contract;

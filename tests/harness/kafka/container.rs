@@ -1,0 +1,80 @@
+//! A broker in a container, by testcontainers.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use testcontainers_modules::kafka::apache;
+use testcontainers_modules::testcontainers::runners::AsyncRunner;
+use testcontainers_modules::testcontainers::{ContainerAsync, Image, ImageExt};
+use tokio::runtime::Runtime;
+
+use super::guard::Guard;
+
+/// For the engine to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// For the image to be pulled.
+const PULL: Duration = Duration::from_secs(180);
+/// For the container to be up.
+const START: Duration = Duration::from_secs(120);
+
+/// A running container. It is removed when the process ends.
+#[derive(Debug)]
+pub(super) struct Container {
+    port: u16,
+    _container: ContainerAsync<apache::Kafka>,
+    _runtime: Runtime,
+    _guard: Guard,
+}
+
+impl Container {
+    pub(super) fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+/// Starts one, or says why that cannot be done here.
+pub(super) fn start() -> Result<Container, String> {
+    docker(&["version"], ANSWER).map_err(|why| format!("no docker engine answers: {why}"))?;
+    let kafka = apache::Kafka::default();
+    let image = format!("{}:{}", kafka.name(), kafka.tag());
+    if docker(&["image", "inspect", &image], ANSWER).is_err() {
+        eprintln!("pulling {image}");
+        docker(&["pull", &image], PULL).map_err(|why| format!("cannot pull {image}: {why}"))?;
+    }
+    // On a thread of its own: the test may be inside of a runtime, where another cannot be waited for.
+    std::thread::spawn(move || run(kafka)).join().map_err(|_| "starting the container panicked".to_owned())?
+}
+
+fn run(kafka: apache::Kafka) -> Result<Container, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(|e| e.to_string())?;
+    let request = kafka
+        .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
+        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
+        .with_startup_timeout(START);
+    let container = runtime.block_on(request.start()).map_err(|e| e.to_string())?;
+    let guard = Guard::start("cat >/dev/null; docker rm -f -v \"$1\" >/dev/null 2>&1", [container.id()]);
+    let port = runtime.block_on(container.get_host_port_ipv4(apache::KAFKA_PORT)).map_err(|e| e.to_string())?;
+    Ok(Container { port, _container: container, _runtime: runtime, _guard: guard })
+}
+
+/// Runs the docker client, at most for so long.
+fn docker(arguments: &[&str], longest: Duration) -> Result<(), String> {
+    let mut command = Command::new("docker");
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|e| format!("docker: {e}"))?;
+    let until = Instant::now() + longest;
+    loop {
+        match child.try_wait().map_err(|e| e.to_string())? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(format!("docker {}: {status}", arguments.join(" "))),
+            None if Instant::now() > until => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("docker {}: not done within {longest:?}", arguments.join(" ")));
+            }
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What can happen to brokers and topics.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use umbra_common::store::{Start, Store, StoreError, StoreHealth, StoreState, open_append};
+use umbra_common::time::Window;
+use umbra_tests::kafka::{Broker, Kafka, topic_on};
+use umbra_tests::ports::Refusing;
+use umbra_tests::wait::{DEADLINE, eventually};
+
+use super::fresh::{Fresh, records, take};
+use super::samples::{every_10_ms, large, noon};
+use super::tally::Tally;
+
+/// A store on brokers that refuse connections, which gives records up soon.
+fn nowhere(refusing: &Refusing) -> Fresh {
+    Fresh::at(topic_on(&refusing.addr().to_string(), "nowhere", None)).with("message.timeout.ms", "700")
+}
+
+#[test]
+fn without_brokers_records_are_lost_one_by_one_and_the_health_says_why() {
+    let refusing = Refusing::new();
+    let store = nowhere(&refusing);
+    let health = Arc::new(StoreHealth::new());
+    let tally = Tally::default();
+    let mut appender = open_append(&store.config, Arc::clone(&health)).unwrap();
+    let begun = Instant::now();
+    appender.append(&mut records(&every_10_ms(100), &tally));
+    appender.tend();
+    assert!(begun.elapsed() < Duration::from_millis(500), "appending waits for nobody");
+    eventually("all receipts", || tally.now().is_settled());
+    assert_eq!(tally.now().lost.get("timeout"), Some(&100), "{:?}", tally.now());
+    let (state, _, why) = health.get();
+    assert_eq!(state, StoreState::Down);
+    assert!(why.as_ref().unwrap().contains("refused"), "{why:?}");
+    appender.close(Duration::ZERO);
+}
+
+#[test]
+fn without_brokers_the_health_is_down_before_any_record() {
+    let refusing = Refusing::new();
+    let health = Arc::new(StoreHealth::new());
+    let appender = open_append::<super::tally::Ticket>(&nowhere(&refusing).config, Arc::clone(&health)).unwrap();
+    eventually("down", || health.get().0 == StoreState::Down);
+    appender.close(Duration::ZERO);
+}
+
+#[test]
+fn closing_without_brokers_keeps_its_deadline_and_every_count() {
+    let refusing = Refusing::new();
+    let store = nowhere(&refusing).with("message.timeout.ms", "300000");
+    let tally = Tally::default();
+    let mut appender = store.appender();
+    appender.append(&mut records(&every_10_ms(500), &tally));
+    let begun = Instant::now();
+    appender.close(Duration::from_millis(300));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let counts = tally.now();
+    assert!(counts.is_settled(), "{counts:?}");
+    assert_eq!(counts.lost.get("closed"), Some(&500), "{counts:?}");
+}
+
+#[test]
+fn without_brokers_reading_fails_in_time_and_names_them() {
+    let refusing = Refusing::new();
+    let begun = Instant::now();
+    let error = Store::open(&nowhere(&refusing).config).map(drop).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(matches!(error, StoreError::Unreachable { .. }) && !error.is_configuration());
+    let text = error.to_string();
+    assert!(text.contains(&refusing.addr().to_string()) && text.contains("refused"), "{text}");
+}
+
+#[test]
+fn a_topic_that_is_missing_is_said_so_and_not_made() {
+    let store = Fresh::kafka(1);
+    for _ in 0..2 {
+        let error = Store::open(&store.config).map(drop).unwrap_err();
+        assert!(matches!(error, StoreError::NoTopic { .. }), "{error}");
+        assert!(error.to_string().contains("start a recorder on it"), "{error}");
+    }
+}
+
+#[test]
+fn the_topic_is_made_with_its_partitions() {
+    let store = Fresh::kafka(5);
+    let Store::Kafka(source) = store.make() else { panic!("a kafka store") };
+    assert!(format!("{source:?}").contains("partitions: [0, 1, 2, 3, 4]"), "{source:?}");
+}
+
+#[test]
+fn a_record_over_kafkas_limit_is_lost_alone() {
+    let store = Fresh::kafka(1);
+    let tally = Tally::default();
+    let mut appender = store.appender();
+    let mut exchanges = every_10_ms(2);
+    exchanges.insert(1, large(noon(), 1_100_000));
+    appender.append(&mut records(&exchanges, &tally));
+    appender.close(DEADLINE);
+    let counts = tally.now();
+    assert_eq!((counts.stored, counts.lost.get("too large")), (2, Some(&1)), "{counts:?}");
+}
+
+#[test]
+fn properties_that_are_unknown_or_not_the_users_are_refused_by_name() {
+    for (name, value) in [("lingr.ms", "5"), ("acks", "several"), ("group.id", "mine")] {
+        let store = Fresh::at(Kafka::shared().topic("properties")).with(name, value);
+        let opened = [
+            open_append::<super::tally::Ticket>(&store.config, StoreHealth::new().into()).map(drop).unwrap_err(),
+            Store::open(&store.config).map(drop).unwrap_err(),
+        ];
+        for error in opened {
+            assert!(error.is_configuration() && error.to_string().contains(name), "{error}");
+        }
+    }
+}
+
+/// One broker of its own, stopped and started again.
+#[test]
+fn a_broker_that_comes_back_is_written_to_and_followed_again() {
+    let mut broker = Broker::start();
+    let store = Fresh::at(broker.topic("comes-back")).with("message.timeout.ms", "1000");
+    let health = Arc::new(StoreHealth::new());
+    let tally = Tally::default();
+    let mut appender = open_append(&store.config, Arc::clone(&health)).unwrap();
+    let mut append = |count| appender.append(&mut records(&every_10_ms(count), &tally));
+    append(10);
+    eventually("the first are stored", || tally.now().stored == 10);
+    let mut follower = store.follow("comes-back", Start::Earliest);
+    assert_eq!(take(&mut *follower, 10).len(), 10);
+
+    broker.stop();
+    append(10);
+    eventually("those without a broker are lost", || tally.now().lost() == 10);
+    assert_eq!(health.get().0, StoreState::Down);
+
+    broker.restart();
+    eventually("recording resumes", || {
+        append(1);
+        tally.now().stored > 10
+    });
+    assert_eq!(health.get().0, StoreState::Up);
+    appender.close(DEADLINE);
+    let counts = tally.now();
+    assert!(counts.is_settled(), "{counts:?}");
+    assert_eq!(take(&mut *follower, counts.stored - 10).len(), counts.stored - 10);
+    let read = store.read(&store.open().plan(Window::ALL).unwrap());
+    assert_eq!(read.len(), counts.stored);
+    follower.close().unwrap();
+}
+
+/// Connections stay open, and nothing is answered: what a lost route looks like.
+#[test]
+fn a_broker_that_answers_nothing_holds_nobody_up() {
+    let broker = Broker::start();
+    let store = Fresh::at(broker.topic("frozen")).with("message.timeout.ms", "1000");
+    let tally = Tally::default();
+    let mut appender = store.appender();
+    appender.append(&mut records(&every_10_ms(10), &tally));
+    eventually("the first are stored", || tally.now().stored == 10);
+
+    broker.pause();
+    let begun = Instant::now();
+    appender.append(&mut records(&every_10_ms(100), &tally));
+    appender.tend();
+    assert!(begun.elapsed() < Duration::from_millis(500), "appending waits for nobody");
+    eventually("those are given up", || tally.now().lost() == 100);
+    let error = Store::open(&store.config).map(drop).unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(45));
+
+    broker.resume();
+    eventually("recording resumes", || {
+        appender.append(&mut records(&every_10_ms(1), &tally));
+        tally.now().stored > 10
+    });
+    appender.close(DEADLINE);
+    assert!(tally.now().is_settled(), "{:?}", tally.now());
+}
