@@ -41,6 +41,15 @@ impl Stop {
         self.level.load(Ordering::Relaxed) > 0
     }
 
+    /// How urgently.
+    pub fn urgency(&self) -> Urgency {
+        match self.level.load(Ordering::Relaxed) {
+            0 => Urgency::None,
+            1 => Urgency::Drain,
+            _ => Urgency::Now,
+        }
+    }
+
     /// Completes when the end is wanted at least this urgently.
     pub async fn wait(&self, urgency: Urgency) {
         let mut told = self.told.subscribe();

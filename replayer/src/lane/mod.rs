@@ -1,0 +1,17 @@
+//! Lanes: one for each target, from the store to the wire, sharing nothing but the start.
+
+mod budget;
+mod conduct;
+mod outlet;
+mod tail;
+mod threads;
+mod tracker;
+mod window;
+
+pub(crate) use budget::{Budget, Charge};
+pub(crate) use conduct::conduct;
+pub(crate) use outlet::Outlet;
+pub(crate) use tail::TailFeed;
+pub(crate) use threads::{Feed, Lane};
+
+pub(crate) use window::WindowFeed;

@@ -1,0 +1,114 @@
+//! A lane: the three threads that send to one target, and nothing shared with any other lane.
+//!
+//! **Invariant**: targets are isolated. A feeder reads the store for this target alone, a dispatcher wakes for its due
+//! times, a sender has its own runtime and connections. A target that is slow or dead fills its own queue, and that is
+//! all it does.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use tokio::sync::mpsc;
+use umbra_common::ledger::{Ledger, ReplayOutcome};
+
+use super::{Budget, Outlet};
+use crate::command::Sending;
+use crate::error::RunError;
+use crate::report::{Figures, Live, Receipt, TargetReport};
+use crate::schedule::{Turn, dispatch};
+use crate::stop::Stop;
+use crate::target::{Sender, Target};
+
+/// One target's threads and counts.
+pub struct Lane {
+    /// The target.
+    pub target: Target,
+    /// Where each exchange ended.
+    pub ledger: Arc<Ledger<ReplayOutcome>>,
+    /// What can be seen meanwhile.
+    pub live: Arc<Live>,
+    figures: Arc<Mutex<Figures>>,
+    feeder: JoinHandle<Result<(), RunError>>,
+    dispatcher: JoinHandle<()>,
+    sender: JoinHandle<()>,
+}
+
+/// What a feeder works with.
+pub struct Feed<R: Receipt> {
+    /// Where requests go.
+    pub outlet: Outlet<R>,
+    /// Where each exchange is opened.
+    pub ledger: Arc<Ledger<ReplayOutcome>>,
+    /// What can be seen meanwhile.
+    pub live: Arc<Live>,
+    /// The wish to end.
+    pub stop: Stop,
+}
+
+/// Requests read ahead of their due time: a second's worth at a high rate, so that the store's pauses are not felt.
+const READ_AHEAD: usize = 4096;
+/// Requests whose time has come and that wait for a connection.
+const DUE: usize = 1024;
+/// Bodies of requests that have been read and not yet answered.
+const LANE_BYTES: usize = 64 << 20;
+
+impl Lane {
+    /// Starts the three threads. `has_end` where the run ends by itself.
+    pub fn start<R: Receipt>(
+        target: Target,
+        sending: &Sending,
+        mut turn: Box<dyn Turn>,
+        has_end: bool,
+        stop: &Stop,
+        feed: impl FnOnce(Feed<R>) -> Result<(), RunError> + Send + 'static,
+    ) -> Result<Self, RunError> {
+        let (ledger, live) = (Ledger::new(), Arc::new(Live::default()));
+        let figures = Arc::new(Mutex::new(Figures::new(has_end)));
+        let (queue, queued) = crossbeam_channel::bounded(READ_AHEAD);
+        let (to, shots) = mpsc::channel(DUE);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|why| RunError::Start { what: "a sender's runtime", why })?;
+        let sender = Sender::new(&target.url, sending.timeout, sending.connections, figures.clone(), live.clone());
+        let sender = {
+            let stop = stop.clone();
+            thread("send", move || runtime.block_on(sender.run(shots, stop)))?
+        };
+        let dispatcher = {
+            let stop = stop.clone();
+            thread("dispatch", move || dispatch(&queued, &mut *turn, &to, &stop))?
+        };
+        let outlet = Outlet::new(queue, Budget::new(LANE_BYTES));
+        let work = Feed { outlet, ledger: ledger.clone(), live: live.clone(), stop: stop.clone() };
+        let feeder = thread("feed", move || feed(work))?;
+        Ok(Self { target, ledger, live, figures, feeder, dispatcher, sender })
+    }
+
+    /// Whether the feeder has failed or all three have ended.
+    pub fn is_finished(&self) -> bool {
+        self.feeder.is_finished() && self.dispatcher.is_finished() && self.sender.is_finished()
+    }
+
+    /// Waits for the threads. What the target's part of the run came to, and why it failed, if it did.
+    pub fn join(self) -> (TargetReport, Option<RunError>) {
+        let fed = self.feeder.join().unwrap_or(Err(RunError::Panicked("feed")));
+        let dispatched = self.dispatcher.join().map_err(|_| RunError::Panicked("dispatch"));
+        let sent = self.sender.join().map_err(|_| RunError::Panicked("send"));
+        let ledger = self.ledger.snapshot();
+        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = TargetReport {
+            name: self.target.name.to_string(),
+            url: self.target.url.to_string(),
+            late: self.live.late(),
+            ..figures.report(ledger.state("failed"))
+        };
+        (TargetReport { ledger, ..report }, fed.and(dispatched).and(sent).err())
+    }
+}
+
+fn thread<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, RunError> {
+    Builder::new().name(what.into()).spawn(work).map_err(|why| RunError::Start { what, why })
+}

@@ -1,0 +1,7 @@
+//! Putting the records of several partitions into the order in which the requests arrived.
+
+mod heap;
+mod ordered;
+
+pub use heap::Merge;
+pub use ordered::{Admitted, Ordered, Step};

@@ -1,0 +1,114 @@
+//! The end of a run: the report where it is wanted, the gates, the exit status.
+
+use std::fs::File;
+use std::io::Write;
+
+use crate::command::Reporting;
+use crate::error::{ExitStatus, RunError};
+use crate::report::{Report, TargetReport, print_table};
+
+/// A run that began, whatever came of it.
+pub(super) struct Ended {
+    pub(super) report: Report,
+    pub(super) error: Option<RunError>,
+    /// Whether the run ends by itself.
+    pub(super) has_end: bool,
+}
+
+/// Opens the report's file before anything is sent, runs, and reports.
+pub(super) fn with_report(
+    reporting: &Reporting,
+    out: &mut dyn Write,
+    run: impl FnOnce(&mut dyn Write) -> Result<Ended, RunError>,
+) -> Result<ExitStatus, RunError> {
+    let mut file = match &reporting.file {
+        None => None,
+        Some(path) => {
+            let why = |why| RunError::Report { path: path.clone(), why };
+            Some((path.clone(), File::create(path).map_err(why)?))
+        }
+    };
+    let Ended { mut report, error, has_end } = run(out)?;
+    report.crossed =
+        report.targets.iter().flat_map(|t| reporting.gates.iter().filter_map(|gate| gate.crossed(t))).collect();
+    print_table(&report, out)?;
+    if let Some((path, file)) = &mut file {
+        let why = |why| RunError::Report { path: path.clone(), why };
+        serde_json::to_writer_pretty(&*file, &report).map_err(|e| why(e.into()))?;
+        file.write_all(b"\n").map_err(why)?;
+    }
+    match error {
+        Some(error) => Err(error),
+        None => Ok(status(&report, has_end)),
+    }
+}
+
+/// The exit status of a run that met no error.
+fn status(report: &Report, has_end: bool) -> ExitStatus {
+    let all = |holds: fn(&TargetReport) -> bool| report.targets.iter().all(holds);
+    let any = |holds: fn(&TargetReport) -> bool| report.targets.iter().any(holds);
+    if report.interrupted && has_end {
+        ExitStatus::Interrupted
+    } else if any(reached_nobody)
+        || any(|t| t.ledger.state("dropped") > 0 && t.ledger.reason("dropped", "abandoned") > 0)
+    {
+        ExitStatus::Failed
+    } else if has_end && all(|t| t.ledger.seen == outside(t)) {
+        ExitStatus::NothingToSend
+    } else if has_end && all(|t| t.ledger.seen == outside(t) + t.ledger.reason("skipped", "undecodable")) {
+        tracing::error!("no record of the window can be read");
+        ExitStatus::Failed
+    } else if !report.crossed.is_empty() {
+        ExitStatus::GateCrossed
+    } else if report.interrupted {
+        ExitStatus::Interrupted
+    } else {
+        ExitStatus::Done
+    }
+}
+
+fn outside(target: &TargetReport) -> u64 {
+    target.ledger.reason("skipped", "outside_window")
+}
+
+/// Something was to be sent, and no connection could ever be made.
+fn reached_nobody(target: &TargetReport) -> bool {
+    let unconnected = target.ledger.reason("failed", "connect");
+    unconnected > 0 && unconnected == target.ledger.state("failed") && target.ledger.state("answered") == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use umbra_common::ledger::{Ledger, ReplayOutcome, ReplaySkip, SendFailure};
+
+    fn report(outcomes: &[ReplayOutcome]) -> Report {
+        let ledger = Ledger::new();
+        outcomes.iter().for_each(|outcome| ledger.open().end(*outcome));
+        Report {
+            targets: vec![TargetReport { ledger: ledger.snapshot(), ..TargetReport::default() }],
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn an_incomplete_run_never_exits_0() {
+        use ReplayOutcome::{Answered, Failed, Skipped};
+        let outside = Skipped(ReplaySkip::OutsideWindow);
+        let garbage = Skipped(ReplaySkip::Undecodable);
+        let connect = Failed(SendFailure::Connect);
+        let ends = |outcomes: &[ReplayOutcome]| status(&report(outcomes), true);
+        assert_eq!(ends(&[]), ExitStatus::NothingToSend);
+        assert_eq!(ends(&[outside]), ExitStatus::NothingToSend);
+        assert_eq!(ends(&[outside, garbage]), ExitStatus::Failed);
+        assert_eq!(ends(&[Answered, garbage]), ExitStatus::Done);
+        assert_eq!(ends(&[connect, connect]), ExitStatus::Failed);
+        assert_eq!(ends(&[Answered, connect]), ExitStatus::Done);
+        let interrupted = Report { interrupted: true, ..report(&[Answered]) };
+        assert_eq!(status(&interrupted, true), ExitStatus::Interrupted);
+        assert_eq!(status(&interrupted, false), ExitStatus::Interrupted);
+        let crossed = Report { crossed: vec!["x".into()], ..interrupted };
+        assert_eq!(status(&crossed, true), ExitStatus::Interrupted);
+        assert_eq!(status(&crossed, false), ExitStatus::GateCrossed);
+    }
+}

@@ -1,0 +1,62 @@
+//! `follow`: the live tail to every target, each as a consumer group of its own.
+
+use std::time::Instant;
+
+use umbra_common::store::Store;
+use umbra_common::time::Timestamp;
+
+use super::finish::Ended;
+use crate::admin::Admin;
+use crate::command::FollowConfig;
+use crate::error::RunError;
+use crate::lane::{Lane, TailFeed, conduct};
+use crate::report::{Progress, Report};
+use crate::schedule::{Capped, RateShare};
+use crate::stop::Stop;
+use crate::target::{Guard, Preparer};
+
+/// The consumer group of a target, and so where it goes on after a restart.
+const GROUP_PREFIX: &str = "umbra-";
+
+/// Sends the live tail until `stop`. Why it ended otherwise is said in [`Report::error`]; an error is returned only
+/// where nothing could begin.
+pub fn follow(config: FollowConfig, stop: Stop) -> Result<Report, RunError> {
+    run(config, &stop).map(|ended| ended.report)
+}
+
+pub(super) fn run(config: FollowConfig, stop: &Stop) -> Result<Ended, RunError> {
+    let admin = Admin::start(config.reporting.admin)?;
+    let store = Store::open(&config.store)?;
+    let inner = Stop::new();
+    let (start, began) = (Instant::now(), Timestamp::now());
+    let mut lanes = Vec::new();
+    for target in &config.sending.targets {
+        let share = RateShare::none();
+        let feed = TailFeed {
+            guard: Guard::new(target.clone(), config.sending.allow_production_target)?,
+            follow: store.follow(&format!("{GROUP_PREFIX}{}", target.name), config.from)?,
+            max_lag: config.max_lag,
+            filter: config.filter.clone(),
+            share: share.clone(),
+            preparer: Preparer::new(target.clone(), config.sending.clone()),
+        };
+        let turn = Box::new(Capped::new(config.rate, share));
+        lanes.push(Lane::start(target.clone(), &config.sending, turn, false, &inner, |work| feed.run(work))?);
+    }
+    admin.watch(&lanes);
+    tracing::info!(targets = lanes.len(), "following");
+    let mut progress = Progress::without_end();
+    let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));
+    progress.clear();
+    let report = Report {
+        window: None,
+        pace: config.rate.map_or_else(|| "as recorded".into(), |rate| format!("at most {rate}")),
+        started: began.to_string(),
+        seconds: start.elapsed().as_secs_f64(),
+        interrupted: stop.is_stopped(),
+        error: conducted.error.as_ref().map(ToString::to_string),
+        crossed: Vec::new(),
+        targets: conducted.targets,
+    };
+    Ok(Ended { report, error: conducted.error, has_end: false })
+}

@@ -1,0 +1,35 @@
+//! The commands, each from its configuration to its exit status.
+
+mod finish;
+mod follow;
+mod replay;
+
+pub use follow::follow;
+pub use replay::replay;
+
+use std::io::Write;
+
+use crate::command::{Action, Command};
+use crate::error::{ExitStatus, RunError};
+use crate::plan;
+use crate::stop::Stop;
+use crate::traffic;
+
+/// Runs a command to its end. Results go to `out`, everything else to standard error.
+pub fn run(command: Command, stop: Stop, out: &mut dyn Write) -> Result<ExitStatus, RunError> {
+    match command.action {
+        Action::Replay(config) => {
+            let reporting = config.reporting.clone();
+            finish::with_report(&reporting, out, |out| {
+                writeln!(out, "window {}, pace {}", config.window, config.pace)?;
+                replay::run(config, &stop)
+            })
+        }
+        Action::Follow(config) => {
+            let reporting = config.reporting.clone();
+            finish::with_report(&reporting, out, |_| follow::run(config, &stop))
+        }
+        Action::Plan(config) => plan::print(&config, &stop, out),
+        Action::Traffic(config) => traffic::print(&config, &stop, out),
+    }
+}

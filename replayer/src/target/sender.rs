@@ -1,0 +1,110 @@
+//! The sender: one thread with a runtime of its own for each target, so that no target can slow another.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use umbra_common::ledger::ReplayOutcome;
+
+use super::connect::Connections;
+use super::send::{Sent, send};
+use super::{ShadowRequest, TargetUrl};
+use crate::report::{Account, Figures, Live, Receipt};
+use crate::schedule::Due;
+use crate::stop::{Stop, Urgency};
+
+/// A shadow request with its place in the ledger.
+pub struct Shot<R: Receipt, C> {
+    /// What to send.
+    pub shadow: ShadowRequest,
+    /// Ends when the answer has been read, or there is none.
+    pub account: Account<R>,
+    /// Given back when the request has ended: its part of the lane's memory.
+    pub charge: C,
+}
+
+/// How one target is sent to.
+#[derive(Clone)]
+pub struct Sender {
+    connections: Connections,
+    timeout: Duration,
+    limit: u32,
+    figures: Arc<Mutex<Figures>>,
+    live: Arc<Live>,
+}
+
+impl Sender {
+    /// To a target, with at most `limit` requests in flight.
+    pub fn new(
+        url: &TargetUrl,
+        timeout: Duration,
+        limit: usize,
+        figures: Arc<Mutex<Figures>>,
+        live: Arc<Live>,
+    ) -> Self {
+        // More permits than a semaphore can have are as good as no limit.
+        let limit = u32::try_from(limit.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX >> 4);
+        Self { connections: Connections::to(url), timeout, limit, figures, live }
+    }
+
+    /// Sends what comes until nothing more does, and waits for what is in flight. A stop drops what has not left.
+    pub async fn run<R: Receipt, C: Send + 'static>(self, mut shots: mpsc::Receiver<Due<Shot<R, C>>>, stop: Stop) {
+        let slots = Arc::new(Semaphore::new(self.limit as usize));
+        let work = async {
+            let drained = stop.wait(Urgency::Drain);
+            tokio::pin!(drained);
+            loop {
+                // A free slot first: what waits stays in the channel, and holds up its own lane only.
+                let slot = tokio::select! {
+                    biased;
+                    slot = Arc::clone(&slots).acquire_owned() => slot,
+                    () = &mut drained => break,
+                };
+                let shot = tokio::select! {
+                    biased;
+                    shot = shots.recv() => shot,
+                    () = &mut drained => break,
+                };
+                let (Ok(slot), Some(shot)) = (slot, shot) else { break };
+                let sender = self.clone();
+                tokio::spawn(async move {
+                    sender.shoot(shot).await;
+                    drop(slot);
+                });
+            }
+            // Dropping the channel ends what is in it as interrupted, and a dispatcher that waits for room in it.
+            drop(shots);
+            drop(slots.acquire_many(self.limit).await);
+        };
+        tokio::select! {
+            () = work => {}
+            () = stop.wait(Urgency::Now) => {}
+        }
+    }
+
+    async fn shoot<R: Receipt, C>(&self, shot: Due<Shot<R, C>>) {
+        let Due { at: due, item: Shot { shadow, account, charge } } = shot;
+        let bytes = shadow.request.body().len();
+        let _in_flight = self.live.enter();
+        let Sent { at, result } = send(&self.connections, shadow.request, shadow.protocol, self.timeout).await;
+        let lag = due.zip(at).map(|(due, at)| at.saturating_duration_since(due));
+        self.live.sent(lag, result.as_ref().ok().map(|answer| answer.latency));
+        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = at {
+            figures.sent(due, at, bytes);
+        }
+        let outcome = match result {
+            Ok(answer) => {
+                figures.answered(&shadow.recorded, answer);
+                ReplayOutcome::Answered
+            }
+            Err(error) => {
+                figures.failed(|| error.to_string());
+                ReplayOutcome::Failed(error.kind())
+            }
+        };
+        drop(figures);
+        account.end(outcome);
+        drop(charge);
+    }
+}

@@ -1,0 +1,219 @@
+//! From a recorded request to the shadow request.
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::uri::{Authority, PathAndQuery, Uri};
+use http::{HeaderMap, Method, Request, Version};
+use umbra_common::exchange::{self, Exchange, Fields};
+
+use super::{Protocol, RecordedBody, Target};
+use crate::command::Sending;
+use crate::report::Recorded;
+
+/// A request ready to be sent.
+#[derive(Debug)]
+pub struct ShadowRequest {
+    /// What goes over the wire.
+    pub request: Request<RecordedBody>,
+    /// In which protocol.
+    pub protocol: Protocol,
+    /// What production answered.
+    pub recorded: Recorded,
+}
+
+/// An exchange that no client can send again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsendable {
+    /// CONNECT, or a handshake that turns the connection into something else.
+    #[error("an upgrade's handshake")]
+    Upgrade,
+    /// The method, the target, the host or a field.
+    #[error("its {0} cannot be sent")]
+    Invalid(&'static str),
+}
+
+/// Marks what a replayer sends: a recorder takes no request that carries it, so nothing goes round.
+pub const MARKER: HeaderName = HeaderName::from_static("umbra-shadow");
+
+/// What is the same for every request to one target.
+#[derive(Clone, Debug)]
+pub struct Preparer {
+    target: Target,
+    sending: Sending,
+    authority: Bytes,
+    marker: HeaderValue,
+}
+
+impl Preparer {
+    /// For one target.
+    pub fn new(target: Target, sending: Sending) -> Self {
+        let authority = target.url.authority().into();
+        // A target's name has only characters that a field value may have.
+        let marker = HeaderValue::from_str(&target.name).unwrap_or(HeaderValue::from_static("target"));
+        Self { target, sending, authority, marker }
+    }
+
+    /// The shadow request of an exchange.
+    pub fn prepare(&self, exchange: Exchange) -> Result<ShadowRequest, Unsendable> {
+        let recorded = recorded(&exchange);
+        let source = exchange.request;
+        let method = Method::from_bytes(&source.method).map_err(|_| Unsendable::Invalid("method"))?;
+        if method == Method::CONNECT || is_upgrade(&source.headers) {
+            return Err(Unsendable::Upgrade);
+        }
+        let protocol = self.sending.protocol.choose(self.target.url.scheme, &source);
+        let authority = self.sending.host.apply(&source.authority, &self.authority);
+        let path = self.path(&source)?;
+        let mut headers = self.headers(&source, protocol, &authority)?;
+        let trailers = (!source.trailers.is_empty()).then(|| section(&source.trailers)).transpose()?;
+        let body = RecordedBody::new(source.body.bytes, trailers);
+        frame(&mut headers, &source.headers, &body, protocol);
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.headers_mut() = headers;
+        let mut uri = http::uri::Parts::default();
+        uri.path_and_query = Some(path);
+        if protocol == Protocol::H2 {
+            uri.scheme = Some(http::uri::Scheme::HTTP);
+            let authority = Authority::from_maybe_shared(authority).map_err(|_| Unsendable::Invalid("host"))?;
+            uri.authority = Some(authority);
+            *request.version_mut() = Version::HTTP_2;
+        }
+        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Unsendable::Invalid("target"))?;
+        Ok(ShadowRequest { request, protocol, recorded })
+    }
+
+    /// The origin-form of the target, or `*`, rewritten.
+    fn path(&self, source: &exchange::Request) -> Result<PathAndQuery, Unsendable> {
+        let bad = Unsendable::Invalid("target");
+        let target = origin_form(&source.target, &source.method);
+        let rewritten = self.sending.rewrite_paths.iter().find_map(|rule| rule.apply(&target));
+        PathAndQuery::from_maybe_shared(rewritten.map_or(target, Bytes::from)).map_err(|_| bad)
+    }
+
+    /// The header section in its order, without what belongs to one connection, with what is set.
+    fn headers(
+        &self,
+        source: &exchange::Request,
+        protocol: Protocol,
+        authority: &Bytes,
+    ) -> Result<HeaderMap, Unsendable> {
+        let host = || HeaderValue::from_maybe_shared(authority.clone()).map_err(|_| Unsendable::Invalid("host"));
+        let mut headers = HeaderMap::with_capacity(source.headers.len() + self.sending.set_headers.len() + 3);
+        let listed = connection_options(&source.headers);
+        if protocol == Protocol::H1 && source.headers.get("host").is_none() {
+            headers.insert(header::HOST, host()?);
+        }
+        for (name, value) in source.headers.iter() {
+            let name = HeaderName::from_bytes(name).map_err(|_| Unsendable::Invalid("header name"))?;
+            if name == header::HOST {
+                if protocol == Protocol::H1 {
+                    headers.insert(header::HOST, host()?);
+                }
+            } else if !self.is_left_out(&name, value, protocol, &listed) {
+                let value = HeaderValue::from_bytes(value).map_err(|_| Unsendable::Invalid("header value"))?;
+                headers.append(name, value);
+            }
+        }
+        for set in &self.sending.set_headers {
+            headers.insert(set.name.clone(), set.value.clone());
+        }
+        headers.insert(MARKER, self.marker.clone());
+        Ok(headers)
+    }
+
+    fn is_left_out(&self, name: &HeaderName, value: &[u8], protocol: Protocol, listed: &[Vec<u8>]) -> bool {
+        // gRPC needs it, and HTTP/2 allows it with this one value (RFC 9113, 8.2.2).
+        let kept_te = protocol == Protocol::H2 && value.eq_ignore_ascii_case(b"trailers");
+        is_hop_by_hop(name.as_str()) && !(name == header::TE && kept_te)
+            || listed.iter().any(|l| l == name.as_str().as_bytes())
+            || self.sending.remove_headers.iter().any(|r| r.0 == *name)
+    }
+}
+
+/// Fields about one connection, or about how the body is framed on it (RFC 9110, 7.6.1), and `expect`: the body is at
+/// hand, nobody need ask for it.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "te"
+            | "trailer"
+            | "content-length"
+            | "expect"
+            | "umbra-shadow"
+    )
+}
+
+/// The names in `Connection`, in lower case, but for those that no hop may remove.
+fn connection_options(headers: &Fields) -> Vec<Vec<u8>> {
+    let names = headers.get_all("connection").flat_map(|value| value.split(|b| *b == b','));
+    let names = names.map(|name| name.trim_ascii().to_ascii_lowercase());
+    names.filter(|name| !matches!(&name[..], b"" | b"close" | b"keep-alive" | b"host" | b"te")).collect()
+}
+
+/// A request that asks to leave HTTP. `h2c` only asks for another HTTP: without the field it is an ordinary request.
+fn is_upgrade(headers: &Fields) -> bool {
+    let asks = |value: &[u8]| value.split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    headers.get_all("connection").any(asks)
+        && headers.get_all("upgrade").any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+}
+
+/// `http://host/path` to `/path` (RFC 9112, 3.2.2); other forms as they are.
+fn origin_form(target: &Bytes, method: &[u8]) -> Bytes {
+    let Some(at) = target.windows(3).position(|w| w == b"://").filter(|_| !target.starts_with(b"/")) else {
+        return target.clone();
+    };
+    let rest = target.slice(at + 3..);
+    match rest.iter().position(|b| matches!(b, b'/' | b'?')) {
+        Some(slash) if rest[slash] == b'/' => rest.slice(slash..),
+        Some(query) => [b"/", &rest[query..]].concat().into(),
+        None if method == b"OPTIONS" => Bytes::from_static(b"*"),
+        None => Bytes::from_static(b"/"),
+    }
+}
+
+fn section(fields: &Fields) -> Result<HeaderMap, Unsendable> {
+    let bad = Unsendable::Invalid("trailer");
+    let mut section = HeaderMap::with_capacity(fields.len());
+    for (name, value) in fields.iter() {
+        let name = HeaderName::from_bytes(name).map_err(|_| bad.clone())?;
+        section.append(name, HeaderValue::from_bytes(value).map_err(|_| bad.clone())?);
+    }
+    Ok(section)
+}
+
+/// Says how long the body is, as the recorded request did, from the bytes that are there.
+fn frame(headers: &mut HeaderMap, recorded: &Fields, body: &RecordedBody, protocol: Protocol) {
+    let has_trailers = http_body::Body::size_hint(body).exact().is_none();
+    if protocol == Protocol::H1 && has_trailers {
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        // hyper sends only the trailers that are announced.
+        recorded.get_all("trailer").filter_map(|v| HeaderValue::from_bytes(v).ok()).for_each(|value| {
+            headers.append(header::TRAILER, value);
+        });
+    } else if !body.is_empty() && protocol == Protocol::H1 || recorded.get("content-length").is_some() {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+}
+
+fn recorded(exchange: &Exchange) -> Recorded {
+    let Some(response) = &exchange.response else { return Recorded::default() };
+    let grpc = response.trailers.get("grpc-status").or_else(|| response.headers.get("grpc-status"));
+    Recorded { status: Some(response.status), grpc: grpc.and_then(grpc_status) }
+}
+
+/// The number in a `grpc-status`; what is none counts as UNKNOWN, as gRPC clients do.
+pub(super) fn grpc_status(value: &[u8]) -> Option<u8> {
+    const UNKNOWN: u8 = 2;
+    Some(std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(UNKNOWN))
+}
+
+#[cfg(test)]
+#[path = "shadow_tests.rs"]
+mod tests;
