@@ -1,0 +1,100 @@
+//! Medians over rounds, ratios to the plain proxies, and what recording costs by itself.
+
+use std::time::Duration;
+
+use crate::contender::Kind;
+use crate::rounds::Round;
+
+/// A row's rounds as one figure each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    /// What was measured.
+    pub kind: Kind,
+    /// By HTTP/2 instead of HTTP/1.1.
+    pub http2: bool,
+    /// The median.
+    pub rate: f64,
+    /// The median.
+    pub p50: Duration,
+    /// The median.
+    pub p99: Duration,
+    /// The median.
+    pub cpu: Duration,
+    /// The largest.
+    pub resident: u64,
+    /// The sum.
+    pub failed: u64,
+    /// The sum.
+    pub dropped: u64,
+}
+
+impl Figures {
+    /// Of all rounds of a row; nothing where there are none.
+    pub fn of(kind: Kind, http2: bool, rounds: &[Round]) -> Option<Self> {
+        Some(Self {
+            kind,
+            http2,
+            rate: median(rounds, |r| r.rate)?,
+            p50: Duration::from_secs_f64(median(rounds, |r| r.p50.as_secs_f64())?),
+            p99: Duration::from_secs_f64(median(rounds, |r| r.p99.as_secs_f64())?),
+            cpu: Duration::from_secs_f64(median(rounds, |r| r.cpu.as_secs_f64())?),
+            resident: rounds.iter().map(|r| r.resident).max()?,
+            failed: rounds.iter().map(|r| r.failed).sum(),
+            dropped: rounds.iter().map(|r| r.dropped).sum(),
+        })
+    }
+
+    /// CPU per request over that of a peer on the same protocol, where the peer was measured.
+    pub fn cpu_ratio(&self, to: Kind, all: &[Self]) -> Option<f64> {
+        let peer = all.iter().find(|f| f.kind == to && f.http2 == self.http2)?;
+        (!peer.cpu.is_zero()).then(|| self.cpu.as_secs_f64() / peer.cpu.as_secs_f64())
+    }
+
+    /// How much more CPU per request this takes than `without`, in microseconds. Noise can make it negative.
+    pub fn cpu_over(&self, without: &Self) -> f64 {
+        (self.cpu.as_secs_f64() - without.cpu.as_secs_f64()) * 1e6
+    }
+}
+
+fn median(rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Option<f64> {
+    let mut all: Vec<f64> = rounds.iter().map(figure).collect();
+    all.sort_by(f64::total_cmp);
+    let middle = all.len() / 2;
+    match all.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(all[middle]),
+        _ => Some(f64::midpoint(all[middle - 1], all[middle])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(us: u64) -> Round {
+        let time = Duration::from_micros(us);
+        Round { rate: us as f64, p50: time, p99: time, cpu: time, resident: us, failed: us, dropped: us }
+    }
+
+    fn figures(kind: Kind, http2: bool, us: &[u64]) -> Figures {
+        Figures::of(kind, http2, &us.iter().copied().map(round).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn times_are_medians_and_losses_are_sums() {
+        let odd = figures(Kind::Nginx, false, &[30, 10, 20]);
+        assert_eq!((odd.cpu, odd.p99, odd.rate), (Duration::from_micros(20), Duration::from_micros(20), 20.0));
+        assert_eq!((odd.failed, odd.dropped, odd.resident), (60, 60, 30));
+        assert_eq!(figures(Kind::Nginx, false, &[10, 20]).cpu, Duration::from_micros(15));
+        assert_eq!(Figures::of(Kind::Nginx, false, &[]), None);
+    }
+
+    #[test]
+    fn a_ratio_is_to_the_same_protocol() {
+        let all = [figures(Kind::Nginx, false, &[10]), figures(Kind::Nginx, true, &[40])];
+        let umbra = figures(Kind::UmbraKafka, true, &[20]);
+        assert_eq!(umbra.cpu_ratio(Kind::Nginx, &all), Some(0.5));
+        assert_eq!(umbra.cpu_ratio(Kind::Envoy, &all), None);
+        assert!((umbra.cpu_over(&all[0]) - 10.0).abs() < 1e-6);
+    }
+}

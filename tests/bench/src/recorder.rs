@@ -1,0 +1,98 @@
+//! `umbra-bench recorder`: the recorder beside its peers, in one run.
+
+use std::io::Write;
+
+use anyhow::ensure;
+use clap::Args;
+
+use crate::broker::Kafka;
+use crate::contender::{Contender, Kind};
+use crate::figures::Figures;
+use crate::load::{Load, Loader, STREAMS};
+use crate::rounds::{self, Row};
+use crate::stop::Stop;
+use crate::upstream::Upstream;
+use crate::{binary, machine, report};
+
+/// What to measure, and how long.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Rounds; medians over them are printed.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// Seconds that each row is loaded in each round.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub seconds: u32,
+    /// Requests under way at once.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4000))]
+    pub connections: u32,
+    /// Measure only these.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub only: Vec<Kind>,
+    /// Record to these brokers instead of starting one from Apache's jars.
+    #[arg(long, env = "UMBRA_TEST_KAFKA", value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
+}
+
+/// Starts everything, loads it, prints the table to `out`. Progress goes to standard error.
+pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<()> {
+    let wrk = Loader::wrk()?;
+    let h2load = Loader::h2load();
+    let wanted = |kind: &&Kind| options.only.is_empty() || options.only.contains(kind);
+    let (kinds, missing): (Vec<Kind>, Vec<Kind>) =
+        clap::ValueEnum::value_variants().iter().filter(wanted).partition(|k| Kind::is_installed(**k));
+    ensure!(!kinds.is_empty(), "none of what --only names is installed");
+    if kinds.iter().any(|k| k.needs().is_none()) {
+        binary::build("umbra-recorder")?;
+    }
+    // Beside the binaries: where /tmp is memory, a store of a gigabyte would be measured with it.
+    let dir = tempfile::tempdir_in(binary::target_dir()?)?;
+    let kafka = kinds.contains(&Kind::UmbraKafka).then(|| Kafka::find(options.kafka.as_deref()));
+
+    let upstream = Upstream::start(dir.path())?;
+    let contenders: Vec<Contender> = kinds
+        .iter()
+        .map(|kind| {
+            stop.check()?;
+            Contender::start(*kind, &upstream, kafka.as_ref(), dir.path())
+        })
+        .collect::<anyhow::Result<_>>()?;
+
+    let load = Load { concurrency: options.connections, seconds: options.seconds };
+    let mut rows: Vec<Row<'_>> = [Some(&wrk), h2load.as_ref()]
+        .into_iter()
+        .flatten()
+        .flat_map(|loader| contenders.iter().map(move |contender| Row { contender, loader, rounds: Vec::new() }))
+        .collect();
+    let before = machine::load_average();
+    rounds::run(&mut rows, options.rounds, load, dir.path(), stop, &|round, row| {
+        let protocol = if row.loader.is_http2() { "HTTP/2" } else { "HTTP/1.1" };
+        eprintln!("round {round} of {}: {}, {protocol}", options.rounds, row.contender.kind);
+    })?;
+
+    let all: Vec<Figures> =
+        rows.iter().filter_map(|row| Figures::of(row.contender.kind, row.loader.is_http2(), &row.rounds)).collect();
+    writeln!(
+        out,
+        "\nOne worker thread each, {} behind all of them, loopback; {}.",
+        upstream.what,
+        machine::describe(before)
+    )?;
+    writeln!(
+        out,
+        "Medians of {} rounds of {} s, interleaved; {} requests under way: one on each HTTP/1.1 connection, {STREAMS} on \
+         each HTTP/2 connection.\n",
+        options.rounds, options.seconds, options.connections
+    )?;
+    write!(out, "{}", report::text(&all))?;
+    if let Some(kafka) = kafka {
+        writeln!(out, "Recorded to {kafka}.")?;
+    }
+    for kind in missing {
+        writeln!(out, "{kind} was not measured: {} is not installed", kind.needs().unwrap_or("it"))?;
+    }
+    if h2load.is_none() {
+        writeln!(out, "HTTP/2 was not measured: h2load is not installed (apt-get install nghttp2-client)")?;
+    }
+    Ok(())
+}
