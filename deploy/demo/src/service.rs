@@ -59,7 +59,7 @@ impl AccessLog {
         let status = seen.status.map_or_else(String::new, |s| s.to_string());
         self.screen.styled(
             Style::Dim,
-            format_args!("   {}  {:4} {:44} host={}  {status}", self.name, seen.method, seen.target, seen.host),
+            format_args!("   {}  {:6} {:42} host={}  {status}", self.name, seen.method, seen.target, seen.host),
         );
         if let Some(all) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             all.push(seen);

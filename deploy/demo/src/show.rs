@@ -4,7 +4,7 @@ use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 
 use crate::agreement::Evidence;
 use crate::screen::{Screen, Style};
-use crate::sighting::{Sighting, text};
+use crate::sighting::{ODD, Sighting, text};
 
 /// One rule under the header, one under the last row, no more lines than that.
 const RULES: TableStyle = TableStyle::new()
@@ -40,19 +40,18 @@ impl Places<'_> {
     }
 }
 
-impl Evidence {
-    /// What the store keeps of one request that carried a credential.
-    pub fn show_masking(&self, screen: &Screen) {
-        let masked = self.recorded.iter().find_map(|r| Some((r, r.authorization.as_deref()?)));
-        if let Some((record, value)) = masked {
-            let sent = self.sent.iter().find(|s| s.id == record.id).and_then(|s| s.authorization.as_deref());
-            screen.line(format_args!("   {} {} was sent with a credential:", record.method, record.target));
-            screen
-                .line(format_args!("      the client and v1 saw   authorization: {}", text(sent.unwrap_or_default())));
-            screen.line(format_args!("      the store keeps         authorization: {}", text(value)));
-        }
+/// What the store keeps of one request that carried a credential.
+pub fn masking(sent: &[Sighting], recorded: &[Sighting], screen: &Screen) {
+    let credential = |s: &Sighting| s.authorization.as_deref().map_or_else(|| "nothing".to_owned(), text);
+    let with = sent.iter().find(|s| s.authorization.is_some());
+    if let Some((sent, record)) = with.and_then(|s| Some((s, recorded.iter().find(|r| r.id == s.id)?))) {
+        screen.line(format_args!("   {} {} was sent with a credential:", sent.method, sent.target));
+        screen.line(format_args!("      the client sent   authorization: {}", credential(sent)));
+        screen.line(format_args!("      the store keeps   authorization: {}", credential(record)));
     }
+}
 
+impl Evidence {
     /// Each request, side by side.
     pub fn show_side_by_side(&self, screen: &Screen) {
         let mut table = Table::new();
@@ -78,8 +77,23 @@ impl Evidence {
             ]);
         }
         for line in table.lines() {
-            screen.line(format_args!("   {line}"));
+            screen.line(format_args!("  {}", line.trim_end()));
         }
+        self.show_odd_bytes(screen);
+    }
+
+    /// What no tool that takes headers for text would have kept.
+    fn show_odd_bytes(&self, screen: &Screen) {
+        let Some((sent, odd)) = self.sent.iter().find_map(|s| Some((s, s.odd.as_deref()?))) else { return };
+        let seen = |places: &[Sighting]| {
+            let there = places.iter().find(|p| p.id == sent.id).and_then(|p| p.odd.as_deref());
+            there.map_or_else(|| "nothing".to_owned(), text)
+        };
+        screen.line("");
+        screen.line(format_args!("   {} {} carried bytes that are no UTF-8:", sent.method, sent.target));
+        screen.line(format_args!("      the client sent   {ODD}: {}", text(odd)));
+        screen.line(format_args!("      the store keeps   {ODD}: {}", seen(&self.recorded)));
+        screen.line(format_args!("      v2 received       {ODD}: {}", seen(&self.v2)));
     }
 
     /// The counts in each place and both ledgers, then the verdict. True where all agree.
@@ -97,12 +111,12 @@ impl Evidence {
             screen.styled(
                 Style::Good,
                 format_args!(
-                    "   All agree: {sent} requests, each once, with the same method, target, odd bytes and body,\n   \
-                     and staging saw each as traffic for the shadow host."
+                    "   All agree: {sent} requests, each once, with the same method, target, odd bytes and body;\n   \
+                     staging saw each of them as traffic for the shadow host."
                 ),
             );
         } else {
-            screen.styled(Style::Bad, format_args!("   {} things differ:", differences.len()));
+            screen.styled(Style::Bad, "   Not everything agrees:");
             for difference in &differences {
                 screen.styled(Style::Bad, format_args!("   - {difference}"));
             }
