@@ -70,7 +70,7 @@ impl Client {
 
     async fn pass(&self, parts: Parts, body: Incoming) -> Response<ResponseBody> {
         let tap = self.tap(&parts);
-        let body = RequestBody::new(body, tap.as_ref().map(Tap::clone));
+        let body = RequestBody::new(body, tap.clone());
         match &self.worker.way {
             Way::Sink => sink::answer(&parts, body, tap).await,
             Way::Forward(forwarder) => {

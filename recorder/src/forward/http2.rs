@@ -37,6 +37,12 @@ enum State {
     Open(SendRequest<RequestBody>),
 }
 
+enum Turn {
+    Send(SendRequest<RequestBody>),
+    Connect,
+    Wait,
+}
+
 impl Channel {
     pub(super) fn new(upstream: Upstream) -> Rc<Self> {
         Rc::new(Self { upstream, state: RefCell::new(State::Closed), changed: Notify::new() })
@@ -61,19 +67,24 @@ impl Channel {
     async fn sender(&self) -> Result<(SendRequest<RequestBody>, bool), Failure> {
         loop {
             let changed = self.changed.notified();
-            {
-                let mut state = self.state.borrow_mut();
-                match &*state {
-                    State::Open(sender) if !sender.is_closed() => return Ok((sender.clone(), true)),
-                    State::Open(_) | State::Closed => {
-                        *state = State::Connecting;
-                        drop(state);
-                        return self.open().await.map(|sender| (sender, false));
-                    }
-                    State::Connecting => {}
-                }
+            match self.turn() {
+                Turn::Send(sender) => return Ok((sender, true)),
+                Turn::Connect => return self.open().await.map(|sender| (sender, false)),
+                Turn::Wait => changed.await,
             }
-            changed.await;
+        }
+    }
+
+    /// Who finds no connection makes one; who comes while it is made waits.
+    fn turn(&self) -> Turn {
+        let mut state = self.state.borrow_mut();
+        match &*state {
+            State::Open(sender) if !sender.is_closed() => Turn::Send(sender.clone()),
+            State::Connecting => Turn::Wait,
+            State::Open(_) | State::Closed => {
+                *state = State::Connecting;
+                Turn::Connect
+            }
         }
     }
 
