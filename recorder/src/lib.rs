@@ -11,6 +11,7 @@
 
 mod accept;
 mod admin;
+mod answer;
 pub mod config;
 mod edge;
 mod forward;

@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::header::HeaderValue;
 use http::request::Parts;
-use http::{HeaderName, Request, Response, StatusCode, Version};
+use http::{HeaderName, Request, Response};
 use hyper::body::Incoming;
 use umbra_common::exchange::{Fields, Scheme};
 use umbra_common::ledger::{DropReason, RecordOutcome, SkipReason};
 use umbra_common::time::Timestamp;
 
+use crate::answer::{grpc, grpc_kind, last, plain};
 use crate::edge::{self, Refusal};
 use crate::forward::{Failure, RequestBody, ResponseBody, Sender};
 use crate::sink;
@@ -21,6 +22,8 @@ use crate::worker::{Way, Worker};
 
 /// What a replayer puts on everything it sends. Such a request is never recorded: no loop.
 const MARKER: HeaderName = HeaderName::from_static("umbra-shadow");
+
+const NO_ANSWER: &str = "the upstream gave no answer";
 
 /// The client of one connection.
 #[derive(Debug)]
@@ -75,9 +78,10 @@ impl Client {
             Way::Sink => sink::answer(&parts, body, tap).await,
             Way::Forward(forwarder) => {
                 let sender = Sender { client: &self.text, scheme: Scheme::Http };
+                let grpc = grpc_kind(&parts);
                 match forwarder.forward(parts, body, sender).await {
                     Ok(response) => response,
-                    Err(failure) => self.failed(&failure, tap),
+                    Err(failure) => self.failed(&failure, grpc, tap),
                 }
             }
         }
@@ -121,10 +125,13 @@ impl Client {
     }
 
     /// The answer where the upstream gave none; recorded as what the client was told.
-    fn failed(&self, failure: &Failure, tap: Option<Tap>) -> Response<ResponseBody> {
+    fn failed(&self, failure: &Failure, grpc_kind: Option<HeaderValue>, tap: Option<Tap>) -> Response<ResponseBody> {
         tracing::debug!(%failure, "the upstream gave no answer");
         self.worker.counters.upstream_failed(failure);
-        let response = plain(failure.status(), "the upstream gave no answer");
+        let response = match grpc_kind {
+            Some(kind) => grpc(kind, failure.grpc_status(), NO_ANSWER),
+            None => plain(failure.status(), NO_ANSWER),
+        };
         let (head, body) = response.into_parts();
         if let Some(tap) = tap {
             tap.response_head(&head);
@@ -132,20 +139,4 @@ impl Client {
         }
         Response::from_parts(head, body)
     }
-}
-
-/// A short answer of the recorder's own.
-fn plain(status: StatusCode, text: &str) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::here(format!("umbra-recorder: {text}\n")));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
-}
-
-/// The same, as its connection's last. HTTP/2 says so by GOAWAY instead.
-fn last(mut response: Response<ResponseBody>, version: Version) -> Response<ResponseBody> {
-    if version != Version::HTTP_2 {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }

@@ -5,6 +5,8 @@ use std::io;
 use http::StatusCode;
 use umbra_common::exchange::Ending;
 
+use crate::answer::GrpcStatus;
+
 /// Why there is no response from the upstream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -46,6 +48,14 @@ impl Failure {
             Self::Connect(_) | Self::Broken(_) => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Target(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// What a gRPC client is told (the gRPC specification's mapping of 502, 503 and 504).
+    pub(crate) fn grpc_status(&self) -> GrpcStatus {
+        match self {
+            Self::Target(_) => GrpcStatus::Internal,
+            _ => GrpcStatus::Unavailable,
         }
     }
 

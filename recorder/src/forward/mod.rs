@@ -19,14 +19,15 @@ pub(crate) use response_body::ResponseBody;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, EXPECT, HeaderValue};
+use http::header::{EXPECT, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout;
-use umbra_common::exchange::{Scheme, is_grpc_content_type};
+use umbra_common::exchange::Scheme;
 
+use crate::answer::grpc_kind;
 use crate::config::{Protocol, Upstream};
 use expect::Gate;
 
@@ -99,9 +100,7 @@ impl Forwarder {
 
     /// gRPC cannot travel by HTTP/1.1, so it goes by HTTP/2 also to an `http://` upstream.
     fn speaks_http2(&self, parts: &Parts) -> bool {
-        self.upstream.protocol == Protocol::H2c
-            || parts.version == Version::HTTP_2
-                && parts.headers.get(CONTENT_TYPE).is_some_and(|v| is_grpc_content_type(v.as_bytes()))
+        self.upstream.protocol == Protocol::H2c || parts.version == Version::HTTP_2 && grpc_kind(parts).is_some()
     }
 
     async fn answer(
