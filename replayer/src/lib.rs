@@ -1,8 +1,9 @@
 //! The replayer: reads recorded exchanges and sends them as shadow requests.
 //!
-//! An exchange meets the modules in this order: [`plan`] says what to read, [`read`] takes it out of the store, [`merge`]
-//! puts it in the order of arrival, [`schedule`] says when it is due, [`target`] sends it, [`report`] says what came of
-//! it. [`traffic`] prints exchanges instead of sending them. [`cli`] checks the command line into a [`command`].
+//! The store plans a window; then an exchange meets the modules in this order: [`read`] says which are meant, [`merge`]
+//! puts them in the order of arrival, [`schedule`] says when each is due, [`target`] sends it, [`report`] says what came
+//! of it. A `lane` is all of that for one target; `run` is a command from its start to its exit status. [`traffic`] prints
+//! exchanges instead of sending them. [`cli`] checks the command line into a [`command`].
 
 mod admin;
 pub mod cli;
@@ -10,7 +11,6 @@ pub mod command;
 mod error;
 mod lane;
 pub mod merge;
-pub mod plan;
 pub mod read;
 pub mod report;
 mod run;

@@ -34,7 +34,7 @@ enum Sub {
     Plan(Box<ReplayFlags>),
     /// Look at recorded traffic.
     #[command(subcommand)]
-    Traffic(TrafficSub),
+    Traffic(Box<TrafficSub>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,9 +59,11 @@ impl Cli {
             Sub::Follow(flags) => resolve::follow(*flags),
             Sub::Replay(flags) => resolve::replay(*flags),
             Sub::Plan(flags) => resolve::plan(*flags),
-            Sub::Traffic(TrafficSub::List(flags)) => resolve::list(flags),
-            Sub::Traffic(TrafficSub::Show { id, flags }) => resolve::show(id, flags),
-            Sub::Traffic(TrafficSub::Tail(flags)) => resolve::tail(flags),
+            Sub::Traffic(sub) => match *sub {
+                TrafficSub::List(flags) => resolve::list(flags),
+                TrafficSub::Show { id, flags } => resolve::show(id, flags),
+                TrafficSub::Tail(flags) => resolve::tail(flags),
+            },
         }
     }
 }

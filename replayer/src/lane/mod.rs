@@ -1,5 +1,6 @@
 //! Lanes: one for each target, from the store to the wire, sharing nothing but the start.
 
+mod admit;
 mod budget;
 mod conduct;
 mod outlet;
@@ -8,6 +9,7 @@ mod threads;
 mod tracker;
 mod window;
 
+pub(crate) use admit::{Admit, Candidate};
 pub(crate) use budget::{Budget, Charge};
 pub(crate) use conduct::conduct;
 pub(crate) use outlet::Outlet;

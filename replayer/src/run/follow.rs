@@ -20,11 +20,12 @@ const GROUP_PREFIX: &str = "umbra-";
 
 /// Sends the live tail until `stop`. Why it ended otherwise is said in [`Report::error`]; an error is returned only
 /// where nothing could begin.
+#[expect(clippy::needless_pass_by_value, reason = "the configuration and the handle are given away with the run")]
 pub fn follow(config: FollowConfig, stop: Stop) -> Result<Report, RunError> {
-    run(config, &stop).map(|ended| ended.report)
+    run(&config, &stop).map(|ended| ended.report)
 }
 
-pub(super) fn run(config: FollowConfig, stop: &Stop) -> Result<Ended, RunError> {
+pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError> {
     let admin = Admin::start(config.reporting.admin)?;
     let store = Store::open(&config.store)?;
     let inner = Stop::new();

@@ -2,6 +2,7 @@
 
 mod finish;
 mod follow;
+mod plan;
 mod replay;
 
 pub use follow::follow;
@@ -11,25 +12,19 @@ use std::io::Write;
 
 use crate::command::{Action, Command};
 use crate::error::{ExitStatus, RunError};
-use crate::plan;
 use crate::stop::Stop;
 use crate::traffic;
 
 /// Runs a command to its end. Results go to `out`, everything else to standard error.
+#[expect(clippy::needless_pass_by_value, reason = "the configuration and the handle are given away with the run")]
 pub fn run(command: Command, stop: Stop, out: &mut dyn Write) -> Result<ExitStatus, RunError> {
-    match command.action {
-        Action::Replay(config) => {
-            let reporting = config.reporting.clone();
-            finish::with_report(&reporting, out, |out| {
-                writeln!(out, "window {}, pace {}", config.window, config.pace)?;
-                replay::run(config, &stop)
-            })
-        }
-        Action::Follow(config) => {
-            let reporting = config.reporting.clone();
-            finish::with_report(&reporting, out, |_| follow::run(config, &stop))
-        }
-        Action::Plan(config) => plan::print(&config, &stop, out),
-        Action::Traffic(config) => traffic::print(&config, &stop, out),
+    match &command.action {
+        Action::Replay(config) => finish::with_report(&config.reporting, out, |out| {
+            writeln!(out, "window {}, pace {}", config.window, config.pace)?;
+            replay::run(config, &stop)
+        }),
+        Action::Follow(config) => finish::with_report(&config.reporting, out, |_| follow::run(config, &stop)),
+        Action::Plan(config) => plan::print(config, &stop, out),
+        Action::Traffic(config) => traffic::print(config, &stop, out),
     }
 }

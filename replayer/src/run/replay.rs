@@ -19,11 +19,12 @@ use crate::target::{Guard, Preparer};
 
 /// Sends a window to its end, or until `stop`. What could not be finished is said in [`Report::error`]; an error is
 /// returned only where nothing could begin.
+#[expect(clippy::needless_pass_by_value, reason = "the configuration and the handle are given away with the run")]
 pub fn replay(config: ReplayConfig, stop: Stop) -> Result<Report, RunError> {
-    run(config, &stop).map(|ended| ended.report)
+    run(&config, &stop).map(|ended| ended.report)
 }
 
-pub(super) fn run(config: ReplayConfig, stop: &Stop) -> Result<Ended, RunError> {
+pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError> {
     let admin = Admin::start(config.reporting.admin)?;
     let store = Store::open(&config.store)?;
     let plan = store.plan(config.window)?;

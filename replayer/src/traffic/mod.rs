@@ -1,13 +1,12 @@
-//! Looking at recorded traffic.
+//! Looking at recorded traffic: what an engineer reaches for first.
 
+mod curl;
+mod escape;
+mod http;
+mod json;
+mod look;
 mod output;
+mod table;
 
-use crate::command::TrafficConfig;
-use crate::error::{ExitStatus, RunError};
-use crate::stop::Stop;
+pub use look::print;
 pub use output::{Output, OutputParseError};
-use std::io::Write;
-/// Prints exchanges.
-pub fn print(_: &TrafficConfig, _: &Stop, _: &mut dyn Write) -> Result<ExitStatus, RunError> {
-    Ok(ExitStatus::Failed)
-}

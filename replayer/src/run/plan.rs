@@ -1,0 +1,205 @@
+//! `plan`: everything that `replay` does, but for the sending.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+use std::time::Duration;
+
+use umbra_common::exchange::{Exchange, HttpVersion};
+use umbra_common::ledger::{Ledger, ReplayOutcome, ReplaySkip};
+use umbra_common::store::{Plan, Store};
+use umbra_common::time::{HumanDuration, Timestamp};
+
+use crate::command::ReplayConfig;
+use crate::error::{ExitStatus, RunError};
+use crate::lane::{Admit, Candidate};
+use crate::merge::{Ordered, Step};
+use crate::schedule::{Pace, Timetable};
+use crate::stop::Stop;
+use crate::target::{Preparer, Target, TargetScheme, TargetUrl};
+
+/// How long one look into the store may take.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// Reads the window and prints what would be sent, and how long that would take.
+pub(super) fn print(config: &ReplayConfig, stop: &Stop, out: &mut dyn Write) -> Result<ExitStatus, RunError> {
+    let store = Store::open(&config.store)?;
+    let plan = store.plan(config.window)?;
+    writeln!(out, "window {}, pace {}", config.window, config.pace)?;
+    print_offsets(&plan, out)?;
+    let ledger = Ledger::new();
+    let admit =
+        Admit { window: config.window, filter: config.filter.clone(), shard: config.shard, ledger: ledger.clone() };
+    let preparer = preparer(config);
+    let mut records = Ordered::open(&store, &plan)?;
+    let mut timetable = Timetable::new(config.pace);
+    let mut survey = Survey::default();
+    loop {
+        if stop.is_stopped() {
+            return Ok(ExitStatus::Interrupted);
+        }
+        let (arrival, candidate) = match records.next(WAIT, &mut |stored| admit.admit(stored))? {
+            Step::Item(arrival, candidate) => (arrival, candidate),
+            Step::Idle => continue,
+            Step::End => break,
+        };
+        let due = timetable.next(arrival);
+        match candidate {
+            Candidate::Elsewhere(account) => account.end(ReplayOutcome::Skipped(ReplaySkip::OtherShard)),
+            Candidate::Here(exchange, account) => {
+                let seen = Seen::of(&exchange);
+                match preparer.prepare(*exchange) {
+                    Err(_) => account.end(ReplayOutcome::Skipped(ReplaySkip::Unsendable)),
+                    Ok(_) => {
+                        survey.add(seen, due);
+                        // Nothing is sent; the ledger's other states say what would not be.
+                        account.end(ReplayOutcome::Answered);
+                    }
+                }
+            }
+        }
+    }
+    let counts = ledger.snapshot();
+    let left_out: Vec<_> = (counts.ends.iter())
+        .filter(|end| end.count > 0 && matches!(end.state, "skipped" | "sampled_out"))
+        .map(|end| format!("{} {}", end.count, if end.reason.is_empty() { end.state } else { end.reason }))
+        .collect();
+    if !left_out.is_empty() {
+        writeln!(out, "not sent: {}", left_out.join(", "))?;
+    }
+    if survey.count == 0 {
+        writeln!(out, "nothing to send")?;
+        let unreadable = counts.reason("skipped", "undecodable");
+        return Ok(if unreadable > 0 { ExitStatus::Failed } else { ExitStatus::NothingToSend });
+    }
+    write!(out, "{survey}")?;
+    writeln!(out, "{}", length(config.pace, survey.last_due))?;
+    Ok(ExitStatus::Done)
+}
+
+fn print_offsets(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
+    (plan.partitions.iter()).try_for_each(|p| {
+        writeln!(out, "partition {}: offsets {} to {}, at most {} records", p.partition, p.from, p.to, p.to - p.from)
+    })
+}
+
+/// What can be sent does not depend on where to.
+fn preparer(config: &ReplayConfig) -> Preparer {
+    let anywhere = || Target {
+        name: "plan".into(),
+        url: TargetUrl { scheme: TargetScheme::Http, host: "target".into(), port: 80 },
+    };
+    Preparer::new(config.sending.targets.first().cloned().unwrap_or_else(anywhere), config.sending.clone())
+}
+
+fn length(pace: Pace, last_due: Option<Duration>) -> String {
+    match last_due {
+        None => "it would take as long as the target needs".into(),
+        Some(due) => {
+            let rounded = Duration::from_millis(u64::try_from(due.as_millis()).unwrap_or(u64::MAX));
+            format!("it would take {} at {pace}", HumanDuration(rounded))
+        }
+    }
+}
+
+/// What a window holds.
+#[derive(Debug, Default)]
+struct Survey {
+    count: u64,
+    bytes: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    last_due: Option<Duration>,
+    methods: BTreeMap<String, u64>,
+    protocols: BTreeMap<&'static str, u64>,
+}
+
+/// What is counted of one exchange.
+struct Seen {
+    arrival: Timestamp,
+    bytes: u64,
+    method: String,
+    protocol: &'static str,
+}
+
+impl Seen {
+    fn of(exchange: &Exchange) -> Self {
+        let request = &exchange.request;
+        let protocol = match request.version {
+            _ if request.is_grpc() => "gRPC",
+            HttpVersion::Http10 => "HTTP/1.0",
+            HttpVersion::Http11 => "HTTP/1.1",
+            HttpVersion::Http2 => "HTTP/2",
+        };
+        let method = request.method.escape_ascii().to_string();
+        Self { arrival: exchange.arrival, bytes: request.body.length, method, protocol }
+    }
+}
+
+impl Survey {
+    fn add(&mut self, seen: Seen, due: Option<Duration>) {
+        self.count += 1;
+        self.bytes += seen.bytes;
+        self.first = Some(self.first.map_or(seen.arrival, |first| first.min(seen.arrival)));
+        self.last = self.last.max(Some(seen.arrival));
+        self.last_due = self.last_due.max(due);
+        *self.protocols.entry(seen.protocol).or_default() += 1;
+        /// Tokens that clients make up are no reason to use memory.
+        const METHODS: usize = 100;
+        if self.methods.len() < METHODS || self.methods.contains_key(&seen.method) {
+            *self.methods.entry(seen.method).or_default() += 1;
+        }
+    }
+}
+
+impl fmt::Display for Survey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Some(first), Some(last)) = (self.first, self.last) else { return Ok(()) };
+        writeln!(f, "{} exchanges, {} bytes of bodies", self.count, self.bytes)?;
+        writeln!(f, "first {first}, last {last}")?;
+        let counts = |(name, count): (&dyn fmt::Display, &u64)| format!("{name} {count}");
+        let methods: Vec<_> = self.methods.iter().map(|(name, n)| counts((name, n))).collect();
+        let protocols: Vec<_> = self.protocols.iter().map(|(name, n)| counts((name, n))).collect();
+        writeln!(f, "{}", methods.join(", "))?;
+        writeln!(f, "{}", protocols.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Recording, exchange};
+
+    fn plan(recording: &Recording, pace: Pace) -> (ExitStatus, String) {
+        let config =
+            ReplayConfig { pace, ..ReplayConfig::new(recording.store.clone(), Recording::window(), Vec::new()) };
+        let mut out = Vec::new();
+        let status = print(&config, &Stop::new(), &mut out).unwrap();
+        (status, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_plan_says_what_would_be_sent_and_how_long_it_would_take() {
+        let mut truncated = exchange("/t", Duration::from_secs(1));
+        truncated.request.body.truncated = true;
+        let recording =
+            Recording::of(&[exchange("/a", Duration::ZERO), truncated, exchange("/b", Duration::from_secs(3))]);
+        let (status, text) = plan(&recording, Pace::default());
+        assert_eq!(status, ExitStatus::Done);
+        assert!(text.contains("partition 0: offsets 1 to 4, at most 3 records"), "{text}");
+        assert!(text.contains("not sent: 1 truncated"), "{text}");
+        assert!(text.contains("2 exchanges, 0 bytes of bodies"), "{text}");
+        assert!(text.contains("first 2023-11-14T22:13:20Z, last 2023-11-14T22:13:23Z"), "{text}");
+        assert!(text.contains("GET 2\nHTTP/1.1 2\nit would take 3s at recorded x 1"), "{text}");
+        assert!(plan(&recording, Pace::Constant("1/m".parse().unwrap())).1.contains("it would take 1m at 1/m"));
+        assert!(plan(&recording, Pace::Max).1.contains("as long as the target needs"));
+    }
+
+    #[test]
+    fn an_empty_window_exits_3_and_one_of_garbage_1() {
+        assert_eq!(plan(&Recording::of(&[]), Pace::Max).0, ExitStatus::NothingToSend);
+        let good = exchange("/", Duration::ZERO);
+        let garbage = Recording::raw([(good.id, good.arrival, b"garbage".to_vec())]);
+        assert_eq!(plan(&garbage, Pace::Max).0, ExitStatus::Failed);
+    }
+}

@@ -1,0 +1,133 @@
+//! A shell command that sends a recorded request again, as exactly as curl can.
+
+use std::io::{self, Write};
+
+use umbra_common::exchange::{Exchange, HttpVersion};
+
+/// Fields that curl makes itself, from the URL, the body or the connection.
+const BY_CURL: [&[u8]; 8] =
+    [b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"te", b"expect", b"upgrade"];
+/// Fields that curl adds unless it is told not to.
+const UNASKED: [&str; 3] = ["user-agent", "accept", "content-type"];
+
+/// One command on one line, for any POSIX shell.
+pub(super) fn command(exchange: &Exchange, out: &mut dyn Write) -> io::Result<()> {
+    let request = &exchange.request;
+    let body = &request.body.bytes;
+    let is_plain = body.iter().all(|b| is_printable(*b) || *b == b'\n');
+    if !is_plain {
+        write!(out, "printf {} | ", octal(body))?;
+    }
+    write!(out, "curl -sS --globoff --path-as-is")?;
+    match request.version {
+        HttpVersion::Http2 => write!(out, " --http2-prior-knowledge")?,
+        HttpVersion::Http11 => write!(out, " --http1.1")?,
+        HttpVersion::Http10 => write!(out, " --http1.0")?,
+    }
+    match &request.method[..] {
+        b"HEAD" => write!(out, " --head")?,
+        method => write!(out, " -X {}", quoted(method))?,
+    }
+    for (name, value) in request.headers.iter().filter(|(name, _)| !BY_CURL.contains(name)) {
+        // curl takes `name:` for a wish to leave the field out, `name;` for an empty one.
+        let field = if value.is_empty() { [name, b";"].concat() } else { [name, b": ", value].concat() };
+        write!(out, " -H {}", quoted(&field))?;
+    }
+    for name in UNASKED.iter().filter(|name| request.headers.get(name).is_none()) {
+        write!(out, " -H '{name}:'")?;
+    }
+    if !is_plain {
+        write!(out, " -H 'expect:' --data-binary @-")?;
+    } else if !body.is_empty() {
+        write!(out, " -H 'expect:' --data-raw {}", quoted(body))?;
+    }
+    writeln!(out, " {}", quoted(&url(exchange)))
+}
+
+fn url(exchange: &Exchange) -> Vec<u8> {
+    let request = &exchange.request;
+    if !request.target.starts_with(b"/") && request.target.windows(3).any(|w| w == b"://") {
+        return request.target.to_vec();
+    }
+    let path = if request.target.starts_with(b"/") { &request.target[..] } else { b"/" };
+    [request.scheme.to_string().as_bytes(), b"://", &request.authority, path].concat()
+}
+
+fn is_printable(byte: u8) -> bool {
+    (b' '..=b'~').contains(&byte)
+}
+
+/// One word for the shell: in single quotes where it is printable, else by way of printf, so that nothing in it reaches
+/// the terminal raw.
+fn quoted(bytes: &[u8]) -> String {
+    if bytes.iter().all(|b| is_printable(*b) || *b == b'\n') {
+        let text: String = bytes.iter().map(|b| *b as char).collect();
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    format!("\"$(printf {})\"", octal(bytes))
+}
+
+/// A format for printf: printable bytes as they are, the rest in octal.
+fn octal(bytes: &[u8]) -> String {
+    let mut format = String::from("'");
+    for byte in bytes {
+        match byte {
+            b'\\' => format.push_str(r"\\"),
+            b'%' => format.push_str("%%"),
+            // At the beginning it would be an option.
+            b'-' => format.push_str(r"\055"),
+            b'\'' => format.push_str(r"'\''"),
+            b if is_printable(*b) => format.push(*b as char),
+            b => format.push_str(&format!("\\{b:03o}")),
+        }
+    }
+    format.push('\'');
+    format
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use umbra_common::exchange::Body;
+
+    use crate::testing::{Receiver, exchange};
+
+    /// What the shell makes of one word.
+    fn through_the_shell(word: &[u8]) -> Vec<u8> {
+        let script = format!("printf %s {}", quoted(word));
+        Command::new("sh").args(["-c", &script]).output().unwrap().stdout
+    }
+
+    #[test]
+    fn no_bytes_escape_their_quotes() {
+        for word in
+            [&b"plain"[..], b"it's; rm -rf /", b"$(id) `id` \"x\" \\", b"\xff\x1b%s\x01", b"a\nb", b"-n", b"100%\x01"]
+        {
+            assert_eq!(through_the_shell(word), word, "{}", quoted(word));
+        }
+    }
+
+    #[test]
+    fn the_command_sends_the_request_again() {
+        let receiver = Receiver::start();
+        let mut exchange = exchange("/a/../b?x[]={1,2}", Duration::ZERO);
+        exchange.request.authority = receiver.address.to_string().into();
+        exchange.request.method = Bytes::from_static(b"PUT");
+        exchange.request.headers = [("x-odd", &b"it's \xff"[..]), ("x-empty", b"")].into_iter().collect();
+        exchange.request.body = Body::whole(&b"@\0 100% \\ 'x'"[..]);
+        let mut script = Vec::new();
+        command(&exchange, &mut script).unwrap();
+        let Ok(done) = Command::new("sh").arg("-c").arg(String::from_utf8(script).unwrap()).output() else { panic!() };
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let received = &receiver.received()[0];
+        assert_eq!((received.method.as_str(), received.target.as_str()), ("PUT", "/a/../b?x[]={1,2}"));
+        assert_eq!(received.headers["x-odd"].as_bytes(), b"it's \xff");
+        assert_eq!(received.headers["x-empty"], "");
+        assert!(!received.headers.contains_key("user-agent") && !received.headers.contains_key("content-type"));
+        assert_eq!(received.body, exchange.request.body.bytes);
+    }
+}
