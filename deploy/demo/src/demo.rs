@@ -43,7 +43,11 @@ pub async fn run(options: Options, screen: &Screen) -> anyhow::Result<bool> {
     let window = Window::new(from, Timestamp::now())?;
 
     screen.step("2  The recorder has put each exchange into the store, secrets masked");
-    let (recorder, ledger) = on_thread(move || all_stored(recorder)).await?;
+    let (recorder, ledger) = on_thread({
+        let store = store.clone();
+        move || all_stored(recorder, &store)
+    })
+    .await?;
     let records = on_thread({
         let store = store.clone();
         move || recorded::read(&store, window)
@@ -74,7 +78,10 @@ pub async fn run(options: Options, screen: &Screen) -> anyhow::Result<bool> {
             .show(screen);
         tokio::signal::ctrl_c().await?;
     }
-    on_thread(move || Ok(recorder.drain())).await?;
+    let last = on_thread(move || Ok(recorder.drain())).await?;
+    if options.keep {
+        screen.line(format_args!("\n   recorder's ledger, drained   {last}"));
+    }
     Ok(agree)
 }
 
@@ -96,7 +103,7 @@ fn start_recorder(upstream: &str, store: &StoreUrl) -> anyhow::Result<Recorder> 
 }
 
 /// Waits until the store has confirmed every record, which a client never does.
-fn all_stored(recorder: Recorder) -> anyhow::Result<(Recorder, Snapshot)> {
+fn all_stored(recorder: Recorder, store: &StoreUrl) -> anyhow::Result<(Recorder, Snapshot)> {
     /// Between two looks at the ledger.
     const LOOK: Duration = Duration::from_millis(10);
     let end = Instant::now() + STORED_WITHIN;
@@ -107,7 +114,7 @@ fn all_stored(recorder: Recorder) -> anyhow::Result<(Recorder, Snapshot)> {
         }
         ensure!(
             Instant::now() < end,
-            "the store did not take every record within {STORED_WITHIN:?}: {ledger}; the store is {}",
+            "{store} did not take every record within {STORED_WITHIN:?} ({ledger}; it is {}): give a --store that is there",
             recorder.store_state().as_str()
         );
         sleep(LOOK);

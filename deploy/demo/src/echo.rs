@@ -30,7 +30,7 @@ async fn echo(
     body: Bytes,
 ) -> impl IntoResponse {
     // A list, not a map: fields have an order and may come twice.
-    let headers: Vec<_> = headers.iter().map(|(name, value)| [name.to_string(), text(value.as_bytes())]).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {}", text(value.as_bytes()))).collect();
     let answer = json!({
         "service": name,
         "method": method.as_str(),

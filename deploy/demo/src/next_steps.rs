@@ -38,8 +38,8 @@ impl NextSteps<'_> {
             ("where every request ended", format!("curl http://{admin}/status")),
             ("what has been recorded", format!("{REPLAYER} traffic list --store '{store}' --from -15m --to now")),
             (
-                "replay the same window, three times as fast",
-                format!("{REPLAYER} replay --store '{store}' --target v2={v2} --from {from} --to {to} --speed 3x"),
+                "replay the same window, at two requests a second",
+                format!("{REPLAYER} replay --store '{store}' --target v2={v2} --from {from} --to {to} --rate 2/s"),
             ),
             (
                 "follow the live traffic: each new request goes to v2 as it comes",
