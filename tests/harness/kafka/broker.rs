@@ -1,67 +1,53 @@
-//! One broker, run by Java from the jars: for everyone, or for a test that stops and restarts its own.
+//! One broker on loopback: everyone's, or that of a test which stops and restarts it.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use tempfile::TempDir;
 use umbra_common::store::StoreUrl;
 
-use super::guard::Guard;
-use super::{READY, jars, topic_on, wait_until_ready};
+use super::container::{self, Container};
+use super::java::Java;
+use super::{setting, topic_on};
 
-/// A cluster's id is 16 bytes in base64; any will do.
-const CLUSTER: &str = "dW1icmEtaW4tdGVzdHMtMQ";
+/// Between choosing free ports and using them, somebody else may take them.
+const TRIES: usize = 3;
 
-/// Starts the broker, says its process id, and waits for the end of its input; ends the broker and, unless told to
-/// keep it, removes its folder.
-const RUN: &str = r#"folder=$1; shift
-java "$@" >"$folder/log" 2>&1 &
-broker=$!
-echo $broker
-word=$(cat)
-kill -9 $broker 2>/dev/null
-wait $broker 2>/dev/null
-[ "$word" = keep ] || rm -rf "$folder""#;
-
-/// A broker on loopback. It ends, and its folder goes, when this is dropped or the process ends.
+/// A broker that was started. It ends when this is dropped or the process ends.
 #[derive(Debug)]
-pub struct Broker {
-    port: u16,
-    folder: TempDir,
-    jars: PathBuf,
-    running: Option<Running>,
-}
+pub struct Broker(Runs);
 
 #[derive(Debug)]
-struct Running {
-    guard: Guard,
-    process: u32,
+enum Runs {
+    InContainer(Container),
+    ByJava(Java),
 }
 
 impl Broker {
-    /// Starts one and waits until it answers.
+    /// Starts one and waits until it answers: in a container where that can be done, else from the jars.
+    /// Fails the test, saying what to install, where neither can be done.
     pub fn start() -> Self {
-        let jars = jars::folder();
-        // Between choosing free ports and using them, somebody else may take them.
-        const TRIES: usize = 3;
-        let mut why = String::new();
-        for _ in 0..TRIES {
-            let folder = tempfile::Builder::new().prefix("umbra-kafka-").tempdir().unwrap();
-            let port = write_properties(folder.path());
-            format_storage(&jars, folder.path());
-            let mut broker = Self { port, folder, jars: jars.clone(), running: None };
-            match broker.run() {
-                Ok(()) => return broker,
-                Err(error) => why = error,
-            }
+        let container = || several_times(container::start).map(Runs::InContainer);
+        let java = || several_times(Java::start).map(Runs::ByJava);
+        let runs = match setting("UMBRA_TEST_KAFKA_VIA").as_deref() {
+            None if container::is_possible().is_ok() => container(),
+            Some("docker") => container::is_possible().and_then(|()| container()),
+            None | Some("jars") => java(),
+            Some(other) => panic!("UMBRA_TEST_KAFKA_VIA is '{other}': give docker or jars"),
+        };
+        Self(runs.unwrap_or_else(|why| panic!("apache kafka does not start: {why}")))
+    }
+
+    /// How it runs, in words.
+    pub fn way(&self) -> &'static str {
+        match self.0 {
+            Runs::InContainer(_) => "a container by testcontainers",
+            Runs::ByJava(_) => "apache kafka's jars",
         }
-        panic!("apache kafka does not start: {why}");
     }
 
     /// `host:port`.
     pub fn brokers(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        match &self.0 {
+            Runs::InContainer(container) => container.brokers(),
+            Runs::ByJava(java) => java.brokers(),
+        }
     }
 
     /// The URL of a topic that does not exist yet.
@@ -71,94 +57,45 @@ impl Broker {
 
     /// Ends the broker at once, as a crash would. Its data stays.
     pub fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.guard.tell("keep");
+        match &mut self.0 {
+            Runs::InContainer(container) => container.stop(),
+            Runs::ByJava(java) => java.stop(),
         }
     }
 
     /// Starts it again after [`stop`](Self::stop), on the same port with the same data.
     pub fn restart(&mut self) {
-        self.stop();
-        self.run().unwrap_or_else(|why| panic!("apache kafka does not start again: {why}"));
+        let again = match &mut self.0 {
+            Runs::InContainer(container) => container.restart(),
+            Runs::ByJava(java) => java.restart(),
+        };
+        again.unwrap_or_else(|why| panic!("apache kafka does not start again: {why}"));
     }
 
     /// Freezes the broker: connections stay open, and nothing is answered.
     pub fn pause(&self) {
-        self.signal("STOP");
+        match &self.0 {
+            Runs::InContainer(container) => container.pause(),
+            Runs::ByJava(java) => java.pause(),
+        }
     }
 
     /// Lets a frozen broker go on.
     pub fn resume(&self) {
-        self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        let process = self.running.as_ref().expect("a broker that runs").process;
-        let status = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().unwrap();
-        assert!(status.success(), "kill -{name} {process}: {status}");
-    }
-
-    fn run(&mut self) -> Result<(), String> {
-        let properties = self.folder.path().join("server.properties");
-        let mut arguments = vec![self.folder.path().to_owned(), "-Xmx512m".into(), "-XX:+UseSerialGC".into()];
-        arguments.extend(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn".into(), "-cp".into(), self.jars.join("*")]);
-        arguments.extend(["kafka.Kafka".into(), properties]);
-        let mut guard = Guard::start(RUN, arguments);
-        let process = guard.first_line().parse().map_err(|e| format!("its process id: {e}"))?;
-        self.running = Some(Running { guard, process });
-        wait_until_ready(&self.brokers(), READY).map_err(|why| {
-            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            let last: Vec<_> = log.lines().rev().take(20).collect();
-            self.stop();
-            format!("{why}\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"))
-        })
+        match &self.0 {
+            Runs::InContainer(container) => container.resume(),
+            Runs::ByJava(java) => java.resume(),
+        }
     }
 }
 
-/// Writes `server.properties`; gives the port for clients.
-fn write_properties(folder: &Path) -> u16 {
-    let [clients, controller] = free_ports();
-    let log = folder.join("data");
-    let text = format!(
-        "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{clients},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{clients}
-controller.listener.names=CONTROLLER
-log.dirs={}
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=8
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-group.initial.rebalance.delay.ms=0
-",
-        log.display()
-    );
-    std::fs::write(folder.join("server.properties"), text).unwrap();
-    clients
-}
-
-fn free_ports() -> [u16; 2] {
-    let held = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
-}
-
-fn format_storage(jars: &Path, folder: &Path) {
-    let output = Command::new("java")
-        .args(["-XX:TieredStopAtLevel=1", "-cp"])
-        .arg(jars.join("*"))
-        .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"])
-        .arg(folder.join("server.properties"))
-        .output()
-        .unwrap();
-    let said = || String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "formatting kafka's storage: {}", said());
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // Before the folder goes.
-        self.stop();
+fn several_times<T>(start: impl Fn() -> Result<T, String>) -> Result<T, String> {
+    let mut tries = (1..=TRIES).map(|_| start());
+    let mut last = Err("it was not tried".to_owned());
+    while last.is_err()
+        && let Some(next) = tries.next()
+    {
+        last = next;
     }
+    last
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use testcontainers_modules::kafka::apache;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
-use testcontainers_modules::testcontainers::{ContainerAsync, Image, ImageExt};
-use tokio::runtime::Runtime;
+use testcontainers_modules::testcontainers::{Image, ImageExt};
 
 use super::guard::Guard;
+use super::{READY, free_port, wait_until_ready};
 
 /// For the engine to answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -17,12 +17,11 @@ const PULL: Duration = Duration::from_secs(180);
 /// For the container to be up.
 const START: Duration = Duration::from_secs(120);
 
-/// A running container. It is removed when the process ends.
+/// A running container. It is removed when this is dropped or the process ends.
 #[derive(Debug)]
 pub(super) struct Container {
     port: u16,
-    _container: ContainerAsync<apache::Kafka>,
-    _runtime: Runtime,
+    id: String,
     _guard: Guard,
 }
 
@@ -30,33 +29,66 @@ impl Container {
     pub(super) fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
+
+    pub(super) fn stop(&self) {
+        self.docker("kill");
+    }
+
+    pub(super) fn restart(&self) -> Result<(), String> {
+        self.docker("start");
+        wait_until_ready(&self.brokers(), READY)
+    }
+
+    pub(super) fn pause(&self) {
+        self.docker("pause");
+    }
+
+    pub(super) fn resume(&self) {
+        self.docker("unpause");
+    }
+
+    fn docker(&self, what: &str) {
+        docker(&[what, &self.id], ANSWER).unwrap();
+    }
 }
 
-/// Starts one, or says why that cannot be done here.
-pub(super) fn start() -> Result<Container, String> {
+/// Whether a container can be started here, pulling the image where it is not there yet; else why not.
+pub(super) fn is_possible() -> Result<(), String> {
     docker(&["version"], ANSWER).map_err(|why| format!("no docker engine answers: {why}"))?;
     let kafka = apache::Kafka::default();
     let image = format!("{}:{}", kafka.name(), kafka.tag());
-    if docker(&["image", "inspect", &image], ANSWER).is_err() {
-        eprintln!("pulling {image}");
-        docker(&["pull", &image], PULL).map_err(|why| format!("cannot pull {image}: {why}"))?;
+    if docker(&["image", "inspect", &image], ANSWER).is_ok() {
+        return Ok(());
     }
-    // On a thread of its own: the test may be inside of a runtime, where another cannot be waited for.
-    std::thread::spawn(move || run(kafka)).join().map_err(|_| "starting the container panicked".to_owned())?
+    eprintln!("pulling {image}");
+    docker(&["pull", &image], PULL).map_err(|why| format!("cannot pull {image}: {why}"))
 }
 
-fn run(kafka: apache::Kafka) -> Result<Container, String> {
+/// Starts one.
+pub(super) fn start() -> Result<Container, String> {
+    // On a thread of its own: the test may be inside of a runtime, where another cannot be waited for.
+    std::thread::spawn(run).join().map_err(|_| "starting the container panicked".to_owned())?
+}
+
+fn run() -> Result<Container, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|e| e.to_string())?;
-    let request = kafka
+    // Chosen here and not by the engine, which would choose another one when the container is started again.
+    let port = free_port();
+    let request = apache::Kafka::default()
+        .with_mapped_port(port, apache::KAFKA_PORT)
         .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
         .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
         .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
         .with_startup_timeout(START);
     let container = runtime.block_on(request.start()).map_err(|e| e.to_string())?;
-    let guard = Guard::start("cat >/dev/null; docker rm -f -v \"$1\" >/dev/null 2>&1", [container.id()]);
-    let port = runtime.block_on(container.get_host_port_ipv4(apache::KAFKA_PORT)).map_err(|e| e.to_string())?;
-    Ok(Container { port, _container: container, _runtime: runtime, _guard: guard })
+    let id = container.id().to_owned();
+    let guard = Guard::start("cat >/dev/null; docker rm -f -v \"$1\" >/dev/null 2>&1", [&id]);
+    // The guard removes it. Its own way to go needs a runtime around whoever drops it.
+    std::mem::forget(container);
+    let started = Container { port, id, _guard: guard };
+    wait_until_ready(&started.brokers(), READY)?;
+    Ok(started)
 }
 
 /// Runs the docker client, at most for so long.

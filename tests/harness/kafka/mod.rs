@@ -5,23 +5,23 @@
 //! (`docker` or `jars`) insists on one way. Where there is none, the test fails and says what to install; nothing is
 //! ever skipped.
 //!
-//! What is started ends with this process, however that ends: see [`guard`].
+//! What is started ends with this process, however that ends.
 
 mod broker;
 mod container;
 mod guard;
 mod jars;
+mod java;
 
 pub use broker::Broker;
 
+use std::net::TcpListener;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use umbra_common::store::{KafkaUrl, StoreUrl};
-
-use container::Container;
 
 /// For a broker that has been started to answer.
 const READY: Duration = Duration::from_secs(90);
@@ -30,15 +30,8 @@ const READY: Duration = Duration::from_secs(90);
 #[derive(Debug)]
 pub struct Kafka {
     brokers: String,
-    _broker: Runs,
-}
-
-#[derive(Debug)]
-#[expect(dead_code, reason = "held for as long as the process lives")]
-enum Runs {
-    Elsewhere,
-    InContainer(Container),
-    FromJars(Broker),
+    /// Absent where it was here before. Held for as long as the process lives.
+    _broker: Option<Broker>,
 }
 
 impl Kafka {
@@ -64,35 +57,19 @@ impl Kafka {
     }
 
     fn find() -> Self {
-        let kafka = match (setting("UMBRA_TEST_KAFKA"), setting("UMBRA_TEST_KAFKA_VIA").as_deref()) {
-            (Some(brokers), _) => Self { brokers, _broker: Runs::Elsewhere },
-            (None, None) => container::start().map(Self::in_container).unwrap_or_else(|_| Self::from_jars()),
-            (None, Some("docker")) => {
-                container::start().map(Self::in_container).unwrap_or_else(|why| panic!("no kafka via docker: {why}"))
+        let (kafka, way) = match setting("UMBRA_TEST_KAFKA") {
+            Some(brokers) => {
+                wait_until_ready(&brokers, READY).unwrap_or_else(|why| panic!("kafka at {brokers}: {why}"));
+                (Self { brokers, _broker: None }, "the brokers in UMBRA_TEST_KAFKA")
             }
-            (None, Some("jars")) => Self::from_jars(),
-            (None, Some(other)) => panic!("UMBRA_TEST_KAFKA_VIA is '{other}': give docker or jars"),
+            None => {
+                let broker = Broker::start();
+                let way = broker.way();
+                (Self { brokers: broker.brokers(), _broker: Some(broker) }, way)
+            }
         };
-        wait_until_ready(&kafka.brokers, READY).unwrap_or_else(|why| panic!("kafka at {}: {why}", kafka.brokers));
-        eprintln!("kafka for the tests: {}, at {}", kafka.way(), kafka.brokers);
+        eprintln!("kafka for the tests: {way}, at {}", kafka.brokers);
         kafka
-    }
-
-    fn in_container(container: Container) -> Self {
-        Self { brokers: container.brokers(), _broker: Runs::InContainer(container) }
-    }
-
-    fn from_jars() -> Self {
-        let broker = Broker::start();
-        Self { brokers: broker.brokers(), _broker: Runs::FromJars(broker) }
-    }
-
-    fn way(&self) -> &'static str {
-        match self._broker {
-            Runs::Elsewhere => "the brokers in UMBRA_TEST_KAFKA",
-            Runs::InContainer(_) => "a container by testcontainers",
-            Runs::FromJars(_) => "apache kafka's jars",
-        }
     }
 }
 
@@ -115,6 +92,11 @@ fn wait_until_ready(brokers: &str, longest: Duration) -> Result<(), String> {
             Err(_) => {}
         }
     }
+}
+
+/// A port on loopback that nobody listened on a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr()).expect("a port on loopback").port()
 }
 
 #[expect(clippy::disallowed_methods, reason = "how a test run says where its kafka is")]

@@ -10,6 +10,7 @@ use umbra_tests::ports::Refusing;
 use umbra_tests::wait::{DEADLINE, eventually};
 
 use super::fresh::{Fresh, records, take};
+use super::kafka_meddling::{delete_records_before, delete_topic, in_a_transaction};
 use super::samples::{every_10_ms, large, noon};
 use super::tally::Tally;
 
@@ -177,4 +178,48 @@ fn a_broker_that_answers_nothing_holds_nobody_up() {
     });
     appender.close(DEADLINE);
     assert!(tally.now().is_settled(), "{:?}", tally.now());
+}
+
+/// Somebody deletes the topic under a recorder: it is made again, and recording resumes by itself.
+#[test]
+fn a_topic_that_is_deleted_is_made_again() {
+    let store = Fresh::kafka(2).with("message.timeout.ms", "1000");
+    let tally = Tally::default();
+    let mut appender = store.appender();
+    appender.append(&mut records(&every_10_ms(10), &tally));
+    eventually("the first are stored", || tally.now().stored == 10);
+
+    delete_topic(&store);
+    eventually("recording resumes", || {
+        appender.append(&mut records(&every_10_ms(1), &tally));
+        appender.tend();
+        // The topic is there again, and what was written to it can be read.
+        let store = Store::open(&store.config);
+        store.is_ok_and(|s| s.plan(Window::ALL).is_ok_and(|plan| plan.at_most() > 0)) && tally.now().stored > 10
+    });
+    appender.close(DEADLINE);
+    assert!(tally.now().is_settled(), "{:?}", tally.now());
+}
+
+/// Retention removes the beginning of what a plan names while it is read.
+#[test]
+fn a_plan_whose_beginning_is_gone_gives_the_rest() {
+    let store = Fresh::kafka(1);
+    store.append(&every_10_ms(100));
+    let plan = store.open().plan(Window::ALL).unwrap();
+    delete_records_before(&store, 60);
+    let read = store.read(&plan);
+    assert_eq!(read.first().map(|stored| stored.position.offset), Some(60));
+    assert_eq!(read.len(), 40);
+}
+
+/// Transaction markers take offsets and are no records: the plan's end may be one.
+#[test]
+fn a_log_with_transactions_is_read_to_its_end() {
+    let store = Fresh::kafka(1);
+    store.append(&every_10_ms(5));
+    in_a_transaction(&store, 3);
+    let plan = store.open().plan(Window::ALL).unwrap();
+    assert_eq!(plan.at_most(), 9, "eight records and a marker");
+    assert_eq!(store.read(&plan).len(), 8);
 }

@@ -7,6 +7,7 @@ mod appending;
 mod following;
 mod fresh;
 mod kafka_faults;
+mod kafka_meddling;
 mod planning;
 mod reading;
 mod samples;

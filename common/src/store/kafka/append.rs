@@ -25,7 +25,7 @@ pub(in crate::store) struct Appender<R: Receipt> {
     health: Arc<StoreHealth>,
     producer: ThreadedProducer<Deliveries<R>>,
     maker: TopicMaker,
-    topic_missing: Arc<AtomicBool>,
+    in_doubt: Arc<AtomicBool>,
     version: String,
 }
 
@@ -36,8 +36,8 @@ impl<R: Receipt> Appender<R> {
         health: Arc<StoreHealth>,
     ) -> Result<Self, StoreError> {
         let settings = Settings::new(url, properties)?;
-        let topic_missing = Arc::new(AtomicBool::new(false));
-        let deliveries = Deliveries::new(Arc::clone(&health), Arc::clone(&topic_missing));
+        let in_doubt = Arc::new(AtomicBool::new(false));
+        let deliveries = Deliveries::new(Arc::clone(&health), Arc::clone(&in_doubt));
         let config = settings.config(Role::Write);
         Ok(Self {
             producer: ThreadedProducer::from_config_and_context(&config, deliveries).map_err(refused)?,
@@ -45,7 +45,7 @@ impl<R: Receipt> Appender<R> {
             url: url.clone(),
             settings,
             health,
-            topic_missing,
+            in_doubt,
             version: CURRENT_VERSION.to_string(),
         })
     }
@@ -62,7 +62,7 @@ impl<R: Receipt> Appender<R> {
             .timestamp(record.arrival.as_millis())
             .headers(headers);
         if let Err((error, message)) = self.producer.send(message) {
-            deliveries.lost(message.delivery_opaque, &error);
+            deliveries.lost(*message.delivery_opaque, &error);
         }
     }
 }
@@ -73,8 +73,8 @@ impl<R: Receipt> Append<R> for Appender<R> {
     }
 
     fn tend(&mut self) {
-        // Somebody deleted the topic while it was written to.
-        if self.maker.is_finished() && self.topic_missing.swap(false, Ordering::Relaxed) {
+        // Somebody may have deleted the topic while it was written to: librdkafka says so late, or as a timeout.
+        if self.maker.is_finished() && self.in_doubt.swap(false, Ordering::Relaxed) {
             match TopicMaker::start(&self.url, &self.settings, Arc::clone(&self.health)) {
                 Ok(maker) => self.maker = maker,
                 Err(error) => self.health.down(error.to_string()),

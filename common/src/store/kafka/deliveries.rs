@@ -23,14 +23,14 @@ pub(super) struct Deliveries<R> {
     trouble: Trouble,
     /// Messages that were taken and not reported yet.
     pending: AtomicUsize,
-    topic_missing: Arc<AtomicBool>,
+    in_doubt: Arc<AtomicBool>,
     receipts: PhantomData<fn(R)>,
 }
 
 impl<R: Receipt> Deliveries<R> {
-    /// `topic_missing` is set when a message is refused because there is no topic.
-    pub(super) fn new(health: Arc<StoreHealth>, topic_missing: Arc<AtomicBool>) -> Self {
-        Self { health, trouble: Trouble::default(), pending: AtomicUsize::new(0), topic_missing, receipts: PhantomData }
+    /// `in_doubt` is set when a record is lost in a way in which it would be without a topic.
+    pub(super) fn new(health: Arc<StoreHealth>, in_doubt: Arc<AtomicBool>) -> Self {
+        Self { health, trouble: Trouble::default(), pending: AtomicUsize::new(0), in_doubt, receipts: PhantomData }
     }
 
     pub(super) fn ticket(&self, receipt: R) -> Ticket<R> {
@@ -39,7 +39,7 @@ impl<R: Receipt> Deliveries<R> {
     }
 
     /// Ends a record that was not confirmed.
-    pub(super) fn lost(&self, ticket: Ticket<R>, error: &KafkaError) {
+    pub(super) fn lost(&self, ticket: Mutex<R>, error: &KafkaError) {
         let loss = loss(error);
         match loss {
             // The record's own fault, or ours: neither says anything about the store.
@@ -50,10 +50,10 @@ impl<R: Receipt> Deliveries<R> {
             }
             Loss::Full | Loss::Rejected => self.health.down(error.to_string()),
         }
-        if trouble::is_missing(error) {
-            self.topic_missing.store(true, Ordering::Relaxed);
+        if matches!(loss, Loss::Timeout | Loss::Rejected) {
+            self.in_doubt.store(true, Ordering::Relaxed);
         }
-        self.take(*ticket).lost(loss);
+        self.take(ticket).lost(loss);
     }
 
     fn take(&self, ticket: Mutex<R>) -> R {
@@ -98,7 +98,7 @@ impl<R: Receipt> ProducerContext for Deliveries<R> {
                 self.health.up();
                 self.take(*ticket).stored();
             }
-            Err((error, _)) => self.lost(ticket, error),
+            Err((error, _)) => self.lost(*ticket, error),
         }
     }
 }
