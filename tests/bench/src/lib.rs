@@ -1,8 +1,9 @@
-//! Measures the recorder beside its peers, in one run.
+//! Measures the recorder and the replayer beside their peers, in one run.
 //!
-//! [`recorder`] is the command: an [`upstream`] is started, then every [`contender`] in front of it, each a [`running`]
+//! [`recorder`] is one command: an [`upstream`] is started, then every [`contender`] in front of it, each a [`running`]
 //! process; [`rounds`] [`load`] them in turn and read their [`usage`]; [`figures`] are medians and ratios, [`report`]
-//! prints them. [`stop`] ends all of it early.
+//! prints them. [`replayer`] is the other: traffic on an exact grid is sent to a [`receiver`], and [`timing`] says how
+//! well it kept to its schedule. [`stop`] ends all of it early.
 
 pub mod binary;
 pub mod broker;
@@ -10,10 +11,13 @@ pub mod contender;
 pub mod figures;
 pub mod load;
 pub mod machine;
+pub mod receiver;
 pub mod recorder;
+pub mod replayer;
 pub mod report;
 pub mod rounds;
 pub mod running;
 pub mod stop;
+pub mod timing;
 pub mod upstream;
 pub mod usage;

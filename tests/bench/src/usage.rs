@@ -52,6 +52,12 @@ pub fn cpu_at_rest(root: u32) -> Duration {
     cpu(root)
 }
 
+/// User and system time of all children of this process that have ended and been waited for.
+pub fn cpu_of_ended_children() -> Duration {
+    let ticks = stat(std::process::id()).map_or(0, |s| s.ended_children_ticks);
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+}
+
 /// Resident memory of a process tree, in bytes.
 pub fn resident(root: u32) -> u64 {
     let kib = |pid: u32| -> Option<u64> {
@@ -71,13 +77,14 @@ struct Stat {
     ended: bool,
     parent: u32,
     ticks: u64,
+    ended_children_ticks: u64,
 }
 
 fn stat(pid: u32) -> Option<Stat> {
     parse(&read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// proc(5): fields 3 (state), 4 (ppid), 14 (utime) and 15 (stime). The name before them may hold spaces and brackets.
+/// proc(5): fields 3 (state), 4 (ppid), 14 (utime), 15 (stime), 16 (cutime) and 17 (cstime). The name before them may hold spaces and brackets.
 fn parse(stat: &str) -> Option<Stat> {
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
@@ -85,6 +92,7 @@ fn parse(stat: &str) -> Option<Stat> {
         ended: fields.first() == Some(&"Z"),
         parent: u32::try_from(number(4)?).ok()?,
         ticks: number(14)? + number(15)?,
+        ended_children_ticks: number(16)? + number(17)?,
     })
 }
 
@@ -95,7 +103,7 @@ mod tests {
     #[test]
     fn a_name_with_brackets_moves_no_field() {
         let stat = parse("7 (a) b) (c) S 42 7 7 0 -1 4194560 1 2 3 4 150 25 9 9 20 0 1").unwrap();
-        assert_eq!((stat.parent, stat.ticks), (42, 175));
+        assert_eq!((stat.parent, stat.ticks, stat.ended_children_ticks), (42, 175, 18));
     }
 
     #[test]
