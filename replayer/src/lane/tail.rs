@@ -44,6 +44,9 @@ impl TailFeed {
         while !feed.stop.is_stopped() {
             self.tend(&tracker, &mut tended)?;
             let Next::Record(stored) = self.follow.next(WAIT)? else { continue };
+            if let Ok(exchange) = &stored.exchange {
+                feed.live.set_behind(Timestamp::now().since(exchange.arrival));
+            }
             let account = Account::new(feed.ledger.open(), tracker.begin(stored.position));
             // One target that is production is reason enough to send to none.
             let shadow = match self.admit(stored).inspect_err(|_| feed.stop.stop())? {

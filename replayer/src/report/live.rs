@@ -3,18 +3,30 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// One lane's gauges; the ledger has the counts.
-#[derive(Debug, Default)]
+use prometheus_client::metrics::histogram::Histogram;
+
+/// One lane's gauges and distributions; the ledger has the counts.
+#[derive(Debug)]
 pub struct Live {
     in_flight: AtomicI64,
-    lag_micros: AtomicI64,
+    lag_micros: AtomicU64,
+    behind_micros: AtomicU64,
     late: AtomicU64,
     complete: AtomicBool,
+    /// From due to sent, in seconds, where there is a schedule.
+    pub(crate) lag: Histogram,
+    /// From sending to the end of the answer, in seconds.
+    pub(crate) latency: Histogram,
 }
 
 /// Held while a request is in flight.
 #[derive(Debug)]
 pub struct InFlight<'a>(&'a Live);
+
+/// From a tenth of a millisecond, below which no lag matters, to the usual timeout.
+const LAG_BUCKETS: [f64; 12] = [0.0001, 0.0003, 0.0006, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+/// From what loopback takes to the usual timeout.
+const LATENCY_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0, 10.0];
 
 impl Live {
     /// A request is about to leave.
@@ -25,15 +37,23 @@ impl Live {
 
     /// A request has ended: how late it left, where there is a schedule, and how long its answer took.
     pub fn sent(&self, lag: Option<Duration>, latency: Option<Duration>) {
-        let _ = latency;
         if let Some(lag) = lag {
-            self.lag_micros.store(i64::try_from(lag.as_micros()).unwrap_or(i64::MAX), Ordering::Relaxed);
+            self.lag_micros.store(micros(lag), Ordering::Relaxed);
+            self.lag.observe(lag.as_secs_f64());
+        }
+        if let Some(latency) = latency {
+            self.latency.observe(latency.as_secs_f64());
         }
     }
 
     /// So many exchanges came out of order by now.
     pub fn set_late(&self, late: u64) {
         self.late.store(late, Ordering::Relaxed);
+    }
+
+    /// The exchange read last arrived so long ago.
+    pub fn set_behind(&self, behind: Duration) {
+        self.behind_micros.store(micros(behind), Ordering::Relaxed);
     }
 
     /// Everything that there was to read has been handed on.
@@ -58,8 +78,31 @@ impl Live {
 
     /// How late the last request left.
     pub fn lag(&self) -> Duration {
-        Duration::from_micros(u64::try_from(self.lag_micros.load(Ordering::Relaxed)).unwrap_or(0))
+        Duration::from_micros(self.lag_micros.load(Ordering::Relaxed))
     }
+
+    /// How long ago the exchange that was read last arrived.
+    pub fn behind(&self) -> Duration {
+        Duration::from_micros(self.behind_micros.load(Ordering::Relaxed))
+    }
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            in_flight: AtomicI64::new(0),
+            lag_micros: AtomicU64::new(0),
+            behind_micros: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            complete: AtomicBool::new(false),
+            lag: Histogram::new(LAG_BUCKETS),
+            latency: Histogram::new(LATENCY_BUCKETS),
+        }
+    }
+}
+
+fn micros(of: Duration) -> u64 {
+    u64::try_from(of.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Drop for InFlight<'_> {

@@ -52,7 +52,7 @@ impl Progress {
             counts.state("answered"),
             counts.state("failed"),
             slowest.live.in_flight(),
-            slowest.live.lag().as_secs_f64() * 1e3,
+            slowest.live.lag().max(slowest.live.behind()).as_secs_f64() * 1e3,
         ));
     }
 

@@ -44,7 +44,7 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
         let turn = Box::new(Capped::new(config.rate, share));
         lanes.push(Lane::start(target.clone(), &config.sending, turn, false, &inner, |work| feed.run(work))?);
     }
-    admin.watch(&lanes);
+    admin.watch(&lanes, true);
     tracing::info!(targets = lanes.len(), "following");
     let mut progress = Progress::without_end();
     let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));
@@ -61,3 +61,7 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
     };
     Ok(Ended { report, error: conducted.error, has_end: false })
 }
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;

@@ -44,7 +44,7 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
         let turn = Box::new(OnSchedule::new(line.clone()));
         lanes.push(Lane::start(target.clone(), &config.sending, turn, true, &inner, |work| feed.run(work))?);
     }
-    admin.watch(&lanes);
+    admin.watch(&lanes, false);
     let mut progress = Progress::start(plan.at_most());
     let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));
     progress.clear();
