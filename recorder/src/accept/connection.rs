@@ -68,8 +68,7 @@ async fn http1(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
         .preserve_header_case(true)
         // One more than allowed, so that the edge counts the refusal.
         .max_headers(MOST_FIELDS + 1)
-        .max_buf_size(READ_BUFFER)
-        .pipeline_flush(true);
+        .max_buf_size(READ_BUFFER);
     let service = service_fn(|request| Rc::clone(client).serve(request));
     let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = until_closed(connection, seat, http1::Connection::graceful_shutdown).await;

@@ -1,0 +1,13 @@
+//! The recorder as a proxy, byte by byte: raw sockets on both sides of it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod aborts;
+mod admin;
+mod budgets;
+mod drains;
+mod edge;
+mod expects;
+mod forwards;
+mod harness;
+mod sinks;
