@@ -72,7 +72,7 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (suffix, unit) =
-            UNITS[..4].iter().find(|(_, u)| self.0 != 0 && self.0 % u == 0).copied().unwrap_or(("B", 1));
+            UNITS[..4].iter().find(|(_, u)| self.0 != 0 && self.0.is_multiple_of(*u)).copied().unwrap_or(("B", 1));
         write!(f, "{}{suffix}", self.0 / unit)
     }
 }

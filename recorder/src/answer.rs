@@ -2,7 +2,7 @@
 
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Response, StatusCode, Version};
+use http::{Response, StatusCode};
 use umbra_common::exchange::is_grpc_content_type;
 
 use crate::forward::ResponseBody;
@@ -57,10 +57,8 @@ pub(crate) fn grpc_kind(parts: &Parts) -> Option<HeaderValue> {
     parts.headers.get(CONTENT_TYPE).filter(|kind| is_grpc_content_type(kind.as_bytes())).cloned()
 }
 
-/// The response as the last of its connection. HTTP/2 says that by GOAWAY instead.
-pub(crate) fn last(mut response: Response<ResponseBody>, version: Version) -> Response<ResponseBody> {
-    if version != Version::HTTP_2 {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+/// An HTTP/1 response as the last of its connection; HTTP/2 says that by GOAWAY.
+pub(crate) fn last(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

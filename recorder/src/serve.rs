@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::HeaderValue;
 use http::request::Parts;
 use http::{HeaderName, Request, Response};
@@ -29,6 +30,8 @@ const NO_ANSWER: &str = "the upstream gave no answer";
 #[derive(Debug)]
 pub(crate) struct Client {
     addr: SocketAddr,
+    /// Held by each answer that is under way.
+    answers: Rc<()>,
     /// As `X-Forwarded-For` has it.
     text: HeaderValue,
     worker: Rc<Worker>,
@@ -37,32 +40,58 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(addr: SocketAddr, worker: Rc<Worker>) -> Self {
         let text = HeaderValue::from_str(&addr.ip().to_canonical().to_string());
-        Self { addr, text: text.unwrap_or(HeaderValue::from_static("unknown")), worker }
+        Self { addr, answers: Rc::new(()), text: text.unwrap_or(HeaderValue::from_static("unknown")), worker }
     }
 
     pub(crate) fn worker(&self) -> Rc<Worker> {
         Rc::clone(&self.worker)
     }
 
-    /// Answers one request.
-    pub(crate) async fn serve(
+    /// How many answers are under way.
+    pub(crate) fn answers(&self) -> usize {
+        Rc::strong_count(&self.answers) - 1
+    }
+
+    /// Answers an HTTP/1 request, whose head has passed the wire guard.
+    pub(crate) async fn serve_http1(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        head: Bytes,
+    ) -> Result<Response<ResponseBody>, Infallible> {
+        let under_way = Rc::clone(&self.answers);
+        let (parts, body) = request.into_parts();
+        let head = RequestHead::wire(head, self.is_sink());
+        let mut response = self.pass(parts, body, |_| head).await;
+        if self.worker.closing.is_announced() {
+            response = last(response);
+        }
+        response.body_mut().hold(under_way);
+        Ok(self.counted(response))
+    }
+
+    /// Answers an HTTP/2 request.
+    pub(crate) async fn serve_http2(
         self: Rc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let (parts, body) = request.into_parts();
-        let version = parts.version;
-        let mut response = match edge::check(&parts) {
-            Ok(()) => self.pass(parts, body).await,
+        let response = match edge::check_http2(&parts) {
+            Ok(()) => self.pass(parts, body, |parts| RequestHead::listed(parts, self.is_sink())).await,
             Err(refusal) => {
                 self.refused(refusal);
-                last(plain(refusal.status(), refusal.as_str()), version)
+                plain(refusal.status(), refusal.as_str())
             }
         };
-        if self.worker.closing.is_announced() {
-            response = last(response, version);
-        }
+        Ok(self.counted(response))
+    }
+
+    fn is_sink(&self) -> bool {
+        matches!(self.worker.way, Way::Sink)
+    }
+
+    fn counted(&self, response: Response<ResponseBody>) -> Response<ResponseBody> {
         self.worker.counters.response(response.status());
-        Ok(response)
+        response
     }
 
     /// Counts a request that reached no origin.
@@ -71,8 +100,13 @@ impl Client {
         self.worker.counters.refused(refusal);
     }
 
-    async fn pass(&self, parts: Parts, body: Incoming) -> Response<ResponseBody> {
-        let tap = self.tap(&parts);
+    async fn pass(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        head: impl FnOnce(&Parts) -> RequestHead,
+    ) -> Response<ResponseBody> {
+        let tap = self.tap(&parts, head);
         let body = RequestBody::new(body, tap.clone());
         match &self.worker.way {
             Way::Sink => sink::answer(&parts, body, tap).await,
@@ -88,7 +122,7 @@ impl Client {
     }
 
     /// Opens the request's entry in the ledger, and puts its record under way where there is to be one.
-    fn tap(&self, parts: &Parts) -> Option<Tap> {
+    fn tap(&self, parts: &Parts, head: impl FnOnce(&Parts) -> RequestHead) -> Option<Tap> {
         let worker = &self.worker;
         let entry = worker.ledger.open();
         if parts.headers.contains_key(MARKER) {
@@ -101,7 +135,7 @@ impl Client {
             entry.end(RecordOutcome::SampledOut);
             return None;
         };
-        let head = RequestHead::copy(parts, matches!(worker.way, Way::Sink));
+        let head = head(parts);
         let Some(permit) = worker.budget.take((DRAFT_BYTES + head.byte_len()) as u64) else {
             entry.end(RecordOutcome::Dropped(DropReason::Memory));
             return None;

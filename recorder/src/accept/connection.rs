@@ -4,23 +4,28 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::closing::Seat;
 use super::executor::LocalExecutor;
 use super::sniff::{Spoken, sniff};
-use crate::edge::{LARGEST_HEAD, MOST_FIELDS, Refusal};
+use crate::edge::{Guarded, HeadLimits, LARGEST_HEAD, MOST_FIELDS, Refusal, Watch};
 use crate::serve::Client;
 use crate::worker::Worker;
 
 /// A request's head has to come within this time; a connection without one is closed after it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a refused client is given to take its answer.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What hyper reads ahead of one connection at most: the largest head, and as much of a body.
 const READ_BUFFER: usize = 2 * LARGEST_HEAD;
@@ -53,7 +58,7 @@ async fn first(stream: &TcpStream, seat: &Seat) -> Option<Spoken> {
     let mut sniff = pin!(sniff(stream));
     poll_fn(|cx| {
         if seat.is_to_close(cx) {
-            return std::task::Poll::Ready(None);
+            return Poll::Ready(None);
         }
         sniff.as_mut().poll(cx).map(Result::ok)
     })
@@ -66,18 +71,66 @@ async fn http1(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .preserve_header_case(true)
-        // One more than allowed, so that the edge counts the refusal.
-        .max_headers(MOST_FIELDS + 1)
+        // The guard counts them.
+        .max_headers(MOST_FIELDS)
         .max_buf_size(READ_BUFFER);
-    let service = service_fn(|request| Rc::clone(client).serve(request));
-    let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = until_closed(connection, seat, http1::Connection::graceful_shutdown).await;
-    if let Err(error) = ended {
-        // hyper has answered for itself; what it refused counts as a request that was refused.
-        if error.is_parse() {
-            client.refused(Refusal::Malformed);
+    let stream = Guarded::new(stream, HeadLimits::default());
+    let watch = stream.watch();
+    let service = service_fn(|request| {
+        // One head for each request that the library makes of it, in order.
+        Rc::clone(client).serve_http1(request, watch.take_head().unwrap_or_default())
+    });
+    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
+    let ended = tokio::select! {
+        ended = until_closed(Pin::new(&mut connection), seat, http1::Connection::graceful_shutdown) => Some(ended),
+        _ = watch.refused() => None,
+    };
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            // What passed the guard and is no HTTP to the library; it has answered for itself.
+            if error.is_parse() {
+                client.refused(Refusal::Malformed);
+            }
+            tracing::debug!(%error, "a client's connection broke");
         }
-        tracing::debug!(%error, "a client's connection broke");
+        None => {
+            let is_owed = || watch.has_head() || client.answers() > 0;
+            if watch.is_between_requests() && is_owed() {
+                // The requests before a refused one are answered, if their client takes the answers.
+                let mut connection = Pin::new(&mut connection);
+                let answered = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                    Poll::Pending if is_owed() => Poll::Pending,
+                    ended => Poll::Ready(ended.is_ready()),
+                });
+                if let Ok(false) = timeout(HEAD_TIMEOUT, answered).await {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = timeout(FAREWELL, connection).await;
+                }
+            }
+            let stream = connection.into_parts().io.into_inner();
+            refuse(stream, client, &watch).await;
+        }
+    }
+}
+
+/// Says why, where no answer has begun that this would be taken for a part of, and closes.
+async fn refuse(mut stream: Guarded<TcpStream>, client: &Client, watch: &Watch) {
+    let Some(refusal) = watch.refusal() else { return };
+    client.refused(refusal);
+    if !watch.is_answering() {
+        let (status, text) = (refusal.status(), refusal.as_str());
+        let body = format!("umbra-recorder: {text}\n");
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let said = async {
+            stream.write_all(answer.as_bytes()).await?;
+            stream.close().await
+        };
+        // A client that is gone needs no answer.
+        let _ = timeout(FAREWELL, said).await;
     }
 }
 
@@ -90,7 +143,7 @@ async fn http2(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(LARGEST_HEAD).unwrap_or(u32::MAX));
-    let service = service_fn(|request| Rc::clone(client).serve(request));
+    let service = service_fn(|request| Rc::clone(client).serve_http2(request));
     let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     if let Err(error) = until_closed(connection, seat, http2::Connection::graceful_shutdown).await {
         tracing::debug!(%error, "a client's connection broke");

@@ -1,16 +1,21 @@
 //! The strict edge: refuses what an intermediary could be fooled by, before it reaches anyone.
 //!
-//! hyper refuses what is no HTTP; here is refused what hyper lets through (RFC 9112 and RFC 9113 say why for each).
-//! What hyper settles before a head is seen (equal or conflicting lengths, fragments) is not visible here.
+//! HTTP/1 is judged by its bytes, before the HTTP library sees them ([`wire`]): a library settles conflicting lengths, cuts
+//! fragments and joins lines without a word, and what is settled cannot be refused any more. HTTP/2 is judged by the
+//! head that the library gives ([`check_http2`]). RFC 9112 and RFC 9113 say why for each.
 
+mod guarded;
 mod host;
 mod refusal;
+mod wire;
 
+pub(crate) use guarded::{Guarded, Watch};
 pub(crate) use refusal::Refusal;
+pub(crate) use wire::{HeadLimits, HeadView};
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Method};
 
 use host::is_authority;
 
@@ -19,15 +24,14 @@ pub(crate) const MOST_FIELDS: usize = 128;
 /// A larger head is refused.
 pub(crate) const LARGEST_HEAD: usize = 64 << 10;
 /// A longer target is refused.
-const LONGEST_TARGET: usize = 32 << 10;
+pub(crate) const LONGEST_TARGET: usize = 32 << 10;
 
-/// Whether a request may go on.
-pub(crate) fn check(parts: &Parts) -> Result<(), Refusal> {
+/// Whether an HTTP/2 request may go on.
+pub(crate) fn check_http2(parts: &Parts) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal::Connect);
     }
-    let uri = &parts.uri;
-    let path = uri.path_and_query().map_or("", |p| p.as_str());
+    let path = parts.uri.path_and_query().map_or("", |p| p.as_str());
     if path.len() > LONGEST_TARGET {
         return Err(Refusal::TargetTooLong);
     }
@@ -35,13 +39,7 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::Asterisk);
     }
     size(&parts.headers)?;
-    match parts.version {
-        Version::HTTP_2 => http2_authority(parts),
-        _ => {
-            transfer_coding(&parts.headers)?;
-            http1_host(parts)
-        }
-    }
+    http2_authority(parts)
 }
 
 fn size(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -50,45 +48,6 @@ fn size(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > LARGEST_HEAD { Err(Refusal::HeadTooLarge) } else { Ok(()) }
-}
-
-/// A body is chunked or it is not: nothing else, and not twice (RFC 9112, 6.1 and 6.3).
-fn transfer_coding(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Refusal::TransferEncoding),
-    }
-}
-
-/// One `Host` that is an authority and agrees with the target (RFC 9112, 3.2).
-fn http1_host(parts: &Parts) -> Result<(), Refusal> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(_), Some(_)) => return Err(Refusal::ManyHosts),
-        (None, _) if parts.version == Version::HTTP_10 => None,
-        (None, _) => return Err(Refusal::NoHost),
-        (Some(host), None) if is_authority(host.as_bytes()) => Some(host),
-        (Some(_), None) => return Err(Refusal::BadHost),
-    };
-    match (parts.uri.scheme_str(), parts.uri.authority()) {
-        (None, None) => Ok(()),
-        // `GET example.com:80`: the form of CONNECT.
-        (None, Some(_)) => Err(Refusal::TargetForm),
-        (Some("http" | "https"), Some(authority)) => {
-            if !is_authority(authority.as_str().as_bytes()) {
-                return Err(Refusal::BadHost);
-            }
-            match host {
-                Some(host) if !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()) => {
-                    Err(Refusal::HostMismatch)
-                }
-                _ => Ok(()),
-            }
-        }
-        _ => Err(Refusal::TargetForm),
-    }
 }
 
 /// `:authority` or one `host`, and the same where both are there (RFC 9113, 8.3.1).

@@ -29,11 +29,27 @@ pub(crate) enum Refusal {
     HeadTooLarge,
     /// A target over the limit.
     TargetTooLong,
+    /// The request line is not `method SP target SP HTTP/1.x`.
+    RequestLine,
+    /// A protocol version that is not spoken here.
+    Version,
+    /// The target has a fragment, which no client sends.
+    Fragment,
+    /// A malformed field line: a space before the colon, a folded line, a control byte.
+    Field,
+    /// A line that ends in a bare LF, or a CR inside of one.
+    LineEnd,
+    /// Content-Length that is no plain number, more than one, or beside Transfer-Encoding.
+    ContentLength,
+    /// A transfer coding that is not implemented.
+    TransferCoding,
+    /// A chunk's size line or end is malformed.
+    Chunk,
 }
 
 impl Refusal {
     /// Every reason, each once.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Malformed,
         Self::NoHost,
         Self::ManyHosts,
@@ -46,6 +62,14 @@ impl Refusal {
         Self::TooManyFields,
         Self::HeadTooLarge,
         Self::TargetTooLong,
+        Self::RequestLine,
+        Self::Version,
+        Self::Fragment,
+        Self::Field,
+        Self::LineEnd,
+        Self::ContentLength,
+        Self::TransferCoding,
+        Self::Chunk,
     ];
 
     /// The word in metrics.
@@ -63,6 +87,14 @@ impl Refusal {
             Self::TooManyFields => "too_many_fields",
             Self::HeadTooLarge => "head_too_large",
             Self::TargetTooLong => "target_too_long",
+            Self::RequestLine => "request_line",
+            Self::Version => "version",
+            Self::Fragment => "fragment",
+            Self::Field => "field",
+            Self::LineEnd => "line_end",
+            Self::ContentLength => "content_length",
+            Self::TransferCoding => "transfer_coding",
+            Self::Chunk => "chunk",
         }
     }
 
@@ -72,6 +104,8 @@ impl Refusal {
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyFields | Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::BAD_REQUEST,
         }
     }

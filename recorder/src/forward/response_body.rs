@@ -1,6 +1,7 @@
 //! The upstream's body on its way to the client.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use crate::tap::Tap;
 pub(crate) struct ResponseBody {
     from: Source,
     tap: Option<Tap>,
+    /// Tells the connection that this answer is under way.
+    under_way: Option<Rc<()>>,
 }
 
 #[derive(Debug)]
@@ -31,13 +34,18 @@ enum Source {
 impl ResponseBody {
     /// What the upstream sends.
     pub(super) fn upstream(inner: Incoming, lease: Option<Lease>, gate: Option<Gate>, tap: Option<Tap>) -> Self {
-        Self { from: Source::Upstream { inner, lease, gate, ended: false }, tap }
+        Self { from: Source::Upstream { inner, lease, gate, ended: false }, tap, under_way: None }
     }
 
     /// An answer of the recorder's own.
     pub(crate) fn here(text: impl Into<Bytes>) -> Self {
         let text = text.into();
-        Self { from: Source::Here((!text.is_empty()).then_some(text)), tap: None }
+        Self { from: Source::Here((!text.is_empty()).then_some(text)), tap: None, under_way: None }
+    }
+
+    /// Holds something for as long as the answer is under way.
+    pub(crate) fn hold(&mut self, under_way: Rc<()>) {
+        self.under_way = Some(under_way);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::response::Parts;
-use umbra_common::exchange::{Ending, Exchange, ExchangeId, Fields, Request, Response, Scheme};
+use umbra_common::exchange::{Ending, Exchange, ExchangeId, Fields, Response, Scheme};
 use umbra_common::fraction::Fraction;
 use umbra_common::ledger::{DropReason, Entry, RecordOutcome};
 use umbra_common::time::Timestamp;
@@ -111,21 +111,11 @@ impl Draft {
     /// The finished exchange with what its receipt needs. One that nobody ended was left by its client.
     pub(crate) fn finish(self, upstream: &Arc<str>, recorder: &Arc<str>) -> (Exchange, Entry<RecordOutcome>, Permit) {
         let (ending, total) = self.ended.unwrap_or_else(|| (Ending::ClientAborted, self.started.elapsed()));
-        let host = || Bytes::copy_from_slice(self.head.headers.get("host").unwrap_or_default());
         let exchange = Exchange {
             id: self.id,
             arrival: self.arrival,
             client: Some(self.client),
-            request: Request {
-                method: Bytes::copy_from_slice(self.head.method.as_str().as_bytes()),
-                target: self.head.target,
-                version: self.head.version,
-                scheme: self.scheme,
-                authority: self.head.authority.unwrap_or_else(host),
-                headers: self.head.headers,
-                body: self.body.into_body(),
-                trailers: self.trailers,
-            },
+            request: self.head.into_request(self.scheme, self.body.into_body(), self.trailers),
             session: self.session,
             sampled_at: self.sampled_at,
             upstream: Arc::clone(upstream),

@@ -1,51 +1,82 @@
-//! The head of a request as it is recorded: copied before anything is edited.
+//! The head of a request as it is recorded: kept before anything is edited, taken apart by the store's thread.
 
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, Method, Version};
-use umbra_common::exchange::{Fields, HttpVersion};
+use http::{HeaderMap, Method};
+use umbra_common::exchange::{Body, Fields, HttpVersion, Request, Scheme};
 use umbra_common::shadow_host;
 
-/// What arrived, in two or three small allocations that hold nothing else alive.
+use crate::edge::HeadView;
+
+/// What arrived, in one or a few small allocations that hold nothing else alive.
 #[derive(Debug)]
 pub(crate) struct RequestHead {
-    pub(crate) method: Method,
-    pub(crate) target: Bytes,
-    pub(crate) version: HttpVersion,
-    /// `:authority`, where it is not the `host` field.
-    pub(crate) authority: Option<Bytes>,
-    pub(crate) headers: Fields,
+    form: Form,
+    /// One `-shadow` comes off the authority, as a sink does.
+    unshadow: bool,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// HTTP/1: the bytes from the wire, so that order and duplicates are as they came.
+    Wire(Bytes),
+    /// HTTP/2: what its header block held.
+    Listed { method: Method, target: Bytes, authority: Option<Bytes>, headers: Fields },
 }
 
 impl RequestHead {
-    /// A copy of `parts`. `unshadow` takes one `-shadow` off the authority, as a sink does.
-    pub(crate) fn copy(parts: &Parts, unshadow: bool) -> Self {
-        let http2 = parts.version == Version::HTTP_2;
-        let target = match parts.uri.path_and_query() {
-            Some(path) if http2 || parts.uri.scheme().is_none() => Bytes::copy_from_slice(path.as_str().as_bytes()),
-            _ => Bytes::from(parts.uri.to_string()),
-        };
-        let authority = parts.uri.authority().filter(|_| http2).map(|authority| {
-            let authority = authority.as_str().as_bytes();
-            if unshadow { shadow_host::remove(authority).into() } else { Bytes::copy_from_slice(authority) }
-        });
-        Self {
+    /// The head of an HTTP/1 request, as the wire guard kept it.
+    pub(crate) fn wire(bytes: Bytes, unshadow: bool) -> Self {
+        Self { form: Form::Wire(bytes), unshadow }
+    }
+
+    /// The head of an HTTP/2 request.
+    pub(crate) fn listed(parts: &Parts, unshadow: bool) -> Self {
+        let copy = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        let form = Form::Listed {
             method: parts.method.clone(),
-            target,
-            version: match parts.version {
-                Version::HTTP_10 => HttpVersion::Http10,
-                Version::HTTP_2 => HttpVersion::Http2,
-                _ => HttpVersion::Http11,
-            },
-            authority,
-            headers: if unshadow { unshadowed(&parts.headers) } else { fields(&parts.headers) },
-        }
+            target: parts.uri.path_and_query().map_or_else(|| copy("/"), |path| copy(path.as_str())),
+            authority: parts.uri.authority().map(|authority| copy(authority.as_str())),
+            headers: fields(&parts.headers),
+        };
+        Self { form, unshadow }
     }
 
     /// The bytes it holds.
     pub(crate) fn byte_len(&self) -> usize {
-        self.target.len() + self.authority.as_ref().map_or(0, Bytes::len) + fields_len(&self.headers)
+        match &self.form {
+            Form::Wire(bytes) => bytes.len(),
+            Form::Listed { target, authority, headers, .. } => {
+                target.len() + authority.as_ref().map_or(0, Bytes::len) + fields_len(headers)
+            }
+        }
+    }
+
+    /// The request with its other parts.
+    pub(crate) fn into_request(self, scheme: Scheme, body: Body, trailers: Fields) -> Request {
+        let (method, target, version, authority, mut headers) = match self.form {
+            Form::Wire(bytes) => {
+                // The guard let it through, so it is a head.
+                let (method, target, is_11, fields) = HeadView::of(&bytes).map_or_else(Default::default, |view| {
+                    (bytes.slice_ref(view.method), bytes.slice_ref(view.target), view.is_11, view.fields().collect())
+                });
+                (method, target, if is_11 { HttpVersion::Http11 } else { HttpVersion::Http10 }, None, fields)
+            }
+            Form::Listed { method, target, authority, headers } => {
+                let method = Bytes::copy_from_slice(method.as_str().as_bytes());
+                (method, target, HttpVersion::Http2, authority, headers)
+            }
+        };
+        if self.unshadow {
+            headers = unshadowed(&headers);
+        }
+        let authority = match authority {
+            Some(authority) if self.unshadow => shadow_host::remove(&authority).into(),
+            Some(authority) => authority,
+            None => Bytes::copy_from_slice(headers.get(HOST.as_str()).unwrap_or_default()),
+        };
+        Request { method, target, version, scheme, authority, headers, body, trailers }
     }
 }
 
@@ -59,12 +90,10 @@ pub(crate) fn fields(map: &HeaderMap) -> Fields {
     fields
 }
 
-fn unshadowed(map: &HeaderMap) -> Fields {
-    map.iter()
-        .map(|(name, value)| {
-            let value = value.as_bytes();
-            (name.as_str(), if name == HOST { shadow_host::remove(value) } else { value.to_vec() })
-        })
+fn unshadowed(fields: &Fields) -> Fields {
+    fields
+        .iter()
+        .map(|(name, value)| (name, if name == b"host" { shadow_host::remove(value) } else { value.to_vec() }))
         .collect()
 }
 
@@ -78,36 +107,51 @@ pub(crate) fn fields_len(fields: &Fields) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Request;
 
-    fn head(request: http::request::Builder, unshadow: bool) -> RequestHead {
-        RequestHead::copy(&request.body(()).unwrap().into_parts().0, unshadow)
+    fn wire(head: &'static [u8], unshadow: bool) -> Request {
+        RequestHead::wire(Bytes::from_static(head), unshadow).into_request(
+            Scheme::Http,
+            Body::default(),
+            Fields::default(),
+        )
+    }
+
+    fn listed(request: http::request::Builder, unshadow: bool) -> Request {
+        RequestHead::listed(&request.body(()).unwrap().into_parts().0, unshadow).into_request(
+            Scheme::Http,
+            Body::default(),
+            Fields::default(),
+        )
     }
 
     #[test]
-    fn fields_targets_and_odd_bytes_are_copied_as_they_are() {
+    fn order_duplicates_and_odd_bytes_are_those_of_the_wire() {
         let request =
-            Request::get("/a?b=%20&c#d").header("host", "a:80").header("x-a", &b"\xff\x80"[..]).header("x-a", "");
-        let head = head(request, false);
-        assert_eq!(&head.target[..], b"/a?b=%20&c");
-        let fields: Vec<_> = head.headers.iter().collect();
-        assert_eq!(fields, [(&b"host"[..], &b"a:80"[..]), (b"x-a", b"\xff\x80"), (b"x-a", b"")]);
-        assert!(head.authority.is_none());
+            wire(b"PUT /a?b=%20&c HTTP/1.0\r\nB: 1\r\nHost: a:80\r\nA:\t\xff\x80 \r\nb: 2\r\nC:\r\n\r\n", false);
+        assert_eq!((&request.method[..], &request.target[..]), (&b"PUT"[..], &b"/a?b=%20&c"[..]));
+        assert_eq!((request.version, &request.authority[..]), (HttpVersion::Http10, &b"a:80"[..]));
+        let fields: Vec<_> = request.headers.iter().collect();
+        let expected: [(&[u8], &[u8]); 5] =
+            [(b"b", b"1"), (b"host", b"a:80"), (b"a", b"\xff\x80"), (b"b", b"2"), (b"c", b"")];
+        assert_eq!(fields, expected);
     }
 
     #[test]
     fn absolute_form_stays_and_http2_has_an_authority() {
-        assert_eq!(&head(Request::get("http://a:80/x?y"), false).target[..], b"http://a:80/x?y");
-        let two = head(Request::get("http://a:80/x?y").version(Version::HTTP_2), false);
-        assert_eq!((&two.target[..], two.authority.as_deref()), (&b"/x?y"[..], Some(&b"a:80"[..])));
+        let one = wire(b"GET http://a:80/x?y HTTP/1.1\r\nHost: a:80\r\n\r\n", false);
+        assert_eq!(&one.target[..], b"http://a:80/x?y");
+        let two = listed(http::Request::get("http://a:80/x?y").version(http::Version::HTTP_2), false);
+        assert_eq!((&two.target[..], &two.authority[..]), (&b"/x?y"[..], &b"a:80"[..]));
+        assert_eq!(two.version, HttpVersion::Http2);
     }
 
     #[test]
     fn a_sink_takes_one_shadow_off() {
-        let one = head(Request::get("/").header("host", "api-shadow:80").header("x", "b-shadow"), true);
+        let one = wire(b"GET / HTTP/1.1\r\nHost: api-shadow:80\r\nX: b-shadow\r\n\r\n", true);
         assert_eq!(one.headers.get("host"), Some(&b"api:80"[..]));
         assert_eq!(one.headers.get("x"), Some(&b"b-shadow"[..]));
-        let two = head(Request::get("http://a-shadow/").version(Version::HTTP_2), true);
-        assert_eq!(two.authority.as_deref(), Some(&b"a"[..]));
+        assert_eq!(&one.authority[..], b"api:80");
+        let two = listed(http::Request::get("http://a-shadow/").version(http::Version::HTTP_2), true);
+        assert_eq!(&two.authority[..], b"a");
     }
 }

@@ -40,7 +40,7 @@ impl Bench {
             started: Instant::now(),
             client: ([127, 0, 0, 1], 1).into(),
             scheme: Scheme::Http,
-            head: RequestHead::copy(&parts, false),
+            head: RequestHead::listed(&parts, false),
             body: BodyCopy::default(),
             trailers: Fields::default(),
             session: Bytes::new(),

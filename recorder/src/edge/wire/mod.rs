@@ -1,0 +1,163 @@
+//! The wire guard: reads a client's HTTP/1 bytes before the HTTP library does, and lets through only what two parsers
+//! cannot read in two ways (RFC 9112; request smuggling).
+//!
+//! It is a state machine over bytes, without I/O: [`Guard::feed`] is given each stretch as it was read. It keeps the
+//! raw head of each request, which is also what the record is made from: field order, duplicates and the target are as
+//! they arrived, whatever a library does to them later.
+
+mod chunked;
+mod head;
+mod lines;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use self::chunked::Chunked;
+use self::head::Framing;
+pub(crate) use self::head::HeadView;
+use self::lines::Lines;
+use crate::edge::{LARGEST_HEAD, LONGEST_TARGET, MOST_FIELDS, Refusal};
+
+/// The sizes beyond which a head is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadLimits {
+    /// The whole head, request line and empty line included, in bytes.
+    pub(crate) head: usize,
+    /// The request target, in bytes.
+    pub(crate) target: usize,
+    /// Header fields.
+    pub(crate) fields: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self { head: LARGEST_HEAD, target: LONGEST_TARGET, fields: MOST_FIELDS }
+    }
+}
+
+/// Watches the bytes of one connection.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    limits: HeadLimits,
+    state: State,
+    /// The part of a head that came in an earlier stretch.
+    partial: Vec<u8>,
+    heads: VecDeque<Bytes>,
+    /// An empty line came where a request was to begin.
+    empty_line: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Head(Lines),
+    Sized(u64),
+    Chunked(Chunked),
+    Refused { why: Refusal, at_head: bool },
+}
+
+impl Guard {
+    /// A guard for a new connection.
+    pub(crate) fn new(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            state: State::Head(Lines::default()),
+            partial: Vec::new(),
+            heads: VecDeque::new(),
+            empty_line: false,
+        }
+    }
+
+    /// Watches the next bytes and says how many of them are sound: all, or those before what is refused. After an error
+    /// every call gives the same error: nothing behind it can be trusted.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> (usize, Result<(), Refusal>) {
+        let mut sound = 0;
+        while sound < bytes.len() {
+            match self.step(&bytes[sound..]) {
+                Ok(used) => sound += used,
+                Err(why) => {
+                    let at_head = match &self.state {
+                        State::Head(_) => true,
+                        State::Refused { at_head, .. } => *at_head,
+                        _ => false,
+                    };
+                    self.state = State::Refused { why, at_head };
+                    return (sound, Err(why));
+                }
+            }
+        }
+        (sound, Ok(()))
+    }
+
+    /// Whether a request has passed that the library has not given yet.
+    pub(crate) fn has_head(&self) -> bool {
+        !self.heads.is_empty()
+    }
+
+    /// The raw head of the oldest request that has not been taken, from the request line to the empty line.
+    pub(crate) fn take_head(&mut self) -> Option<Bytes> {
+        self.heads.pop_front()
+    }
+
+    /// Whether what was refused was a head: what came before it is a whole request.
+    pub(crate) fn was_at_head(&self) -> bool {
+        matches!(self.state, State::Refused { at_head: true, .. })
+    }
+
+    /// Uses up some of the bytes, at least one.
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+        match &mut self.state {
+            State::Refused { why, .. } => Err(*why),
+            State::Sized(left) => {
+                let used = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left -= used as u64;
+                if *left == 0 {
+                    self.state = State::Head(Lines::default());
+                }
+                Ok(used)
+            }
+            State::Chunked(chunked) => {
+                let used = chunked.step(bytes, self.limits)?;
+                if chunked.ended() {
+                    self.state = State::Head(Lines::default());
+                }
+                Ok(used)
+            }
+            State::Head(_) => self.head(bytes),
+        }
+    }
+
+    fn head(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+        let State::Head(lines) = &mut self.state else { return Ok(0) };
+        let Some(used) = lines.find_end(bytes, self.limits.head)? else {
+            self.partial.extend_from_slice(bytes);
+            return Ok(bytes.len());
+        };
+        let head = if self.partial.is_empty() {
+            Bytes::copy_from_slice(&bytes[..used])
+        } else {
+            self.partial.extend_from_slice(&bytes[..used]);
+            Bytes::from(std::mem::take(&mut self.partial))
+        };
+        // One empty line before a request is passed over (RFC 9112, 2.2); the library does the same.
+        if &head[..] == b"\r\n" {
+            if std::mem::replace(&mut self.empty_line, true) {
+                return Err(Refusal::RequestLine);
+            }
+            self.state = State::Head(Lines::default());
+            return Ok(used);
+        }
+        self.empty_line = false;
+        let framing = head::check(&head, self.limits)?;
+        self.heads.push_back(head);
+        self.state = match framing {
+            Framing::Sized(0) => State::Head(Lines::default()),
+            Framing::Sized(length) => State::Sized(length),
+            Framing::Chunked => State::Chunked(Chunked::new()),
+        };
+        Ok(used)
+    }
+}
+
+#[cfg(test)]
+mod tests;
