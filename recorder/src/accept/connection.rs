@@ -117,7 +117,12 @@ async fn http1(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
 /// Says why, where no answer has begun that this would be taken for a part of, and closes.
 async fn refuse(mut stream: Guarded<TcpStream>, client: &Client, watch: &Watch) {
     let Some(refusal) = watch.refusal() else { return };
-    client.refused(refusal);
+    if watch.is_between_requests() {
+        client.refused(refusal);
+    } else {
+        // The request that its body belongs to has been seen already.
+        client.worker().counters.refused(refusal);
+    }
     if !watch.is_answering() {
         let (status, text) = (refusal.status(), refusal.as_str());
         let body = format!("umbra-recorder: {text}\n");
