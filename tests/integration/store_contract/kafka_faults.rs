@@ -1,15 +1,15 @@
-//! What can happen to brokers and topics.
+//! Brokers that are not there, topics that are missing or change, records and properties that are refused.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use umbra_common::store::{Start, Store, StoreError, StoreHealth, StoreState, open_append};
+use umbra_common::store::{Store, StoreError, StoreHealth, StoreState, open_append};
 use umbra_common::time::Window;
-use umbra_tests::kafka::{Broker, Kafka, topic_on};
+use umbra_tests::kafka::{Kafka, topic_on};
 use umbra_tests::ports::Refusing;
 use umbra_tests::wait::{DEADLINE, eventually};
 
-use super::fresh::{Fresh, records, take};
+use super::fresh::{Fresh, records};
 use super::kafka_meddling::{delete_records_before, delete_topic, in_a_transaction};
 use super::samples::{every_10_ms, large, noon};
 use super::tally::Tally;
@@ -115,69 +115,6 @@ fn properties_that_are_unknown_or_not_the_users_are_refused_by_name() {
             assert!(error.is_configuration() && error.to_string().contains(name), "{error}");
         }
     }
-}
-
-/// One broker of its own, stopped and started again.
-#[test]
-fn a_broker_that_comes_back_is_written_to_and_followed_again() {
-    let mut broker = Broker::start();
-    let store = Fresh::at(broker.topic("comes-back")).with("message.timeout.ms", "1000");
-    let health = Arc::new(StoreHealth::new());
-    let tally = Tally::default();
-    let mut appender = open_append(&store.config, Arc::clone(&health)).unwrap();
-    let mut append = |count| appender.append(&mut records(&every_10_ms(count), &tally));
-    append(10);
-    eventually("the first are stored", || tally.now().stored == 10);
-    let mut follower = store.follow("comes-back", Start::Earliest);
-    assert_eq!(take(&mut *follower, 10).len(), 10);
-
-    broker.stop();
-    append(10);
-    eventually("those without a broker are lost", || tally.now().lost() == 10);
-    assert_eq!(health.get().0, StoreState::Down);
-
-    broker.restart();
-    eventually("recording resumes", || {
-        append(1);
-        tally.now().stored > 10
-    });
-    assert_eq!(health.get().0, StoreState::Up);
-    appender.close(DEADLINE);
-    let counts = tally.now();
-    assert!(counts.is_settled(), "{counts:?}");
-    assert_eq!(take(&mut *follower, counts.stored - 10).len(), counts.stored - 10);
-    let read = store.read(&store.open().plan(Window::ALL).unwrap());
-    assert_eq!(read.len(), counts.stored);
-    follower.close().unwrap();
-}
-
-/// Connections stay open, and nothing is answered: what a lost route looks like.
-#[test]
-fn a_broker_that_answers_nothing_holds_nobody_up() {
-    let broker = Broker::start();
-    let store = Fresh::at(broker.topic("frozen")).with("message.timeout.ms", "1000");
-    let tally = Tally::default();
-    let mut appender = store.appender();
-    appender.append(&mut records(&every_10_ms(10), &tally));
-    eventually("the first are stored", || tally.now().stored == 10);
-
-    broker.pause();
-    let begun = Instant::now();
-    appender.append(&mut records(&every_10_ms(100), &tally));
-    appender.tend();
-    assert!(begun.elapsed() < Duration::from_millis(500), "appending waits for nobody");
-    eventually("those are given up", || tally.now().lost() == 100);
-    let error = Store::open(&store.config).map(drop).unwrap_err();
-    assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(45));
-
-    broker.resume();
-    eventually("recording resumes", || {
-        appender.append(&mut records(&every_10_ms(1), &tally));
-        tally.now().stored > 10
-    });
-    appender.close(DEADLINE);
-    assert!(tally.now().is_settled(), "{:?}", tally.now());
 }
 
 /// Somebody deletes the topic under a recorder: it is made again, and recording resumes by itself.

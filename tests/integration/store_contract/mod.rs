@@ -8,6 +8,7 @@ mod following;
 mod fresh;
 mod kafka_faults;
 mod kafka_meddling;
+mod kafka_outages;
 mod planning;
 mod reading;
 mod samples;

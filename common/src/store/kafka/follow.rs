@@ -1,6 +1,7 @@
 //! The live tail of the topic, as a member of a consumer group.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
@@ -16,6 +17,9 @@ use crate::store::{Follow, Next, Position, Share, StoreError};
 
 /// While brokers are away, that is said this often.
 const WARN_EVERY: Duration = Duration::from_secs(30);
+
+/// For what is done to be kept, and the group to be left.
+const LEAVE: Duration = Duration::from_secs(10);
 
 /// Follows one topic. Brokers that are away are waited for: a follower has nothing better to do.
 pub(in crate::store) struct Follower {
@@ -92,10 +96,21 @@ impl Follow for Follower {
     }
 
     fn close(self: Box<Self>) -> Result<(), StoreError> {
-        match self.consumer.commit_consumer_state(CommitMode::Sync) {
+        let Self { brokers, consumer, .. } = *self;
+        let (tell, told) = crossbeam_channel::bounded(1);
+        // librdkafka has no deadline for either: without brokers it tries for minutes. The thread is left to that.
+        let leave = move || {
+            let kept = consumer.commit_consumer_state(CommitMode::Sync);
+            drop(consumer);
+            let _ = tell.send(kept);
+        };
+        let late = |why: String| StoreError::Unreachable { brokers: brokers.clone(), why };
+        thread::Builder::new().name("umbra-leave".into()).spawn(leave).map_err(|e| late(e.to_string()))?;
+        match told.recv_timeout(LEAVE) {
             // Nothing new was done, or nothing is held.
-            Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) | Ok(()) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset))) => Ok(()),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(late(format!("what was done last is not kept after {LEAVE:?}, and will be done again"))),
         }
     }
 }
