@@ -54,6 +54,7 @@ fn status(report: &Report, has_end: bool) -> ExitStatus {
     {
         ExitStatus::Failed
     } else if has_end && all(|t| t.ledger.seen == outside(t)) {
+        tracing::error!("the window holds no exchange: `umbra-replayer traffic list` shows what the store has");
         ExitStatus::NothingToSend
     } else if has_end && all(|t| t.ledger.seen == outside(t) + t.ledger.reason("skipped", "undecodable")) {
         tracing::error!("no record of the window can be read");
