@@ -33,6 +33,7 @@ impl Http2Client {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let connection = runtime.block_on(async {
             let stream = tokio::net::TcpStream::connect(to).await.unwrap_or_else(|e| panic!("connecting to {to}: {e}"));
+            stream.set_nodelay(true).unwrap();
             let (connection, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
             tokio::spawn(driver);
             connection

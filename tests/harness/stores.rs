@@ -10,6 +10,9 @@ use umbra_common::exchange::Exchange;
 use umbra_common::store::{Loss, Next, Receipt, Record, Store, StoreConfig, StoreHealth, open_append};
 use umbra_common::time::Window;
 
+use crate::chaos::Chaos;
+use crate::kafka::Kafka;
+
 /// An empty store of a test's own.
 #[derive(Debug)]
 pub struct TestStore {
@@ -23,6 +26,25 @@ impl TestStore {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("traffic.db").display());
         Self { url, directory }
+    }
+
+    /// One topic of its own, not made yet, on the run's Kafka.
+    pub fn kafka() -> Self {
+        /// More than one, so that order over partitions is tested.
+        const PARTITIONS: u16 = 3;
+        let url = Kafka::shared().topic_with("test", PARTITIONS).to_string();
+        Self { url, directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// A proxy in front of the run's Kafka.
+    pub fn chaos(&self) -> Chaos {
+        let (host, port) = Kafka::shared().brokers().rsplit_once(':').unwrap();
+        Chaos::before_kafka(host, port.parse().unwrap())
+    }
+
+    /// What `--store` takes for this topic by way of a proxy.
+    pub fn url_through(&self, chaos: &Chaos) -> String {
+        self.url.replace(Kafka::shared().brokers(), &chaos.addr().to_string())
     }
 
     /// What `--store` takes.

@@ -13,6 +13,11 @@ macro_rules! on_both_stores {
             fn on_sqlite() {
                 behaviour(&TestStore::sqlite());
             }
+
+            #[test]
+            fn on_kafka() {
+                behaviour(&TestStore::kafka());
+            }
         }
     )*};
 }

@@ -224,3 +224,10 @@ on_both_stores! {
         assert_eq!(&exchanges[0].request.target[..], b"/x");
     }
 }
+
+#[test]
+fn a_topic_that_is_missing_is_named() {
+    let store = TestStore::kafka();
+    let process = replay_with(&[&["--store", store.url()], &TARGET, &WINDOW]);
+    assert_refused(process, 1, &["the topic '", "does not exist on"]);
+}

@@ -1,15 +1,16 @@
 //! `follow`: what is recorded now is sent now, once, and a restart goes on where the last run was.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use umbra_common::exchange::Exchange;
 use umbra_common::time::Timestamp;
 use umbra_tests::exchanges::get;
-use umbra_tests::origin::Origin;
+use umbra_tests::origin::{Answer, Origin};
 use umbra_tests::recorder::TestRecorder;
 use umbra_tests::replayer::TestFollow;
 use umbra_tests::stores::TestStore;
-use umbra_tests::wait::eventually;
+use umbra_tests::wait::{Gate, eventually};
 
 use crate::both_stores::on_both_stores;
 
@@ -71,10 +72,10 @@ on_both_stores! {
     fn a_slow_target_holds_back_only_itself(store: &TestStore) {
         store.write(&now(0, 30));
         let fast = Origin::start();
-        let gate = std::sync::Arc::new(umbra_tests::wait::Gate::default());
-        let held = std::sync::Arc::clone(&gate);
+        let gate = Arc::new(Gate::default());
+        let held = Arc::clone(&gate);
         let slow = Origin::with(move |_| {
-            umbra_tests::origin::Answer::unread().wait(&held).then(umbra_tests::origin::Answer::ok("late"))
+            Answer::unread().wait(&held).then(Answer::ok("late"))
         });
         let follow = TestFollow::start(store, &[
             "--target", &format!("slow={}", slow.url()), "--target", &format!("fast={}", fast.url()),

@@ -1,12 +1,19 @@
 //! The harness against itself: a test can only be trusted as far as what it stands on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use umbra_common::codec::encode;
+use umbra_common::exchange::Exchange;
+use umbra_common::store::{Store, StoreConfig};
+use umbra_common::time::Timestamp;
 use umbra_tests::chaos::{Chaos, Mode};
+use umbra_tests::exchanges::{get, post};
 use umbra_tests::grpc::{CallEnd, Greeter, GrpcClient, hello};
 use umbra_tests::origin::{Answer, Origin};
 use umbra_tests::ports::Refusing;
 use umbra_tests::receiver::{Counted, Receiver};
+use umbra_tests::stores::{TestStore, write_raw};
 use umbra_tests::wait::{Gate, eventually};
 use umbra_tests::wire::{RawClient, exchange};
 
@@ -97,4 +104,22 @@ fn a_receiver_counts_each_request() {
     }
     receiver.wait_for(2);
     assert_eq!(receiver.multiset().into_iter().collect::<Vec<_>>(), [(Counted::new("POST", "/a?b", b"hi", "x"), 2)]);
+}
+
+#[test]
+fn a_store_gives_back_what_was_written_and_nobody_walks_past_chaos() {
+    let at = Timestamp::now();
+    let written = [post(at, "/a", b"1"), get(at.after(Duration::from_millis(1)), "/b")];
+    for store in [TestStore::sqlite(), TestStore::kafka()] {
+        store.write(&written);
+        assert_eq!(store.exchanges(), written);
+    }
+    let store = TestStore::kafka();
+    let chaos = store.chaos();
+    let through = StoreConfig::new(store.url_through(&chaos).parse().unwrap());
+    let record = |e: &Exchange| (e.id, e.arrival, encode(e));
+    write_raw(&through, vec![record(&written[0])]);
+    assert_eq!(store.exchanges(), written[..1]);
+    chaos.set(Mode::Cut);
+    assert!(Store::open(&through).is_err(), "a client has found a way past the proxy");
 }

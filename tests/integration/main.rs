@@ -1,13 +1,37 @@
 //! The integration tests: one binary, a module a topic.
+//!
+//! What the design promises, and the tests that would fail if it were not kept:
+//!
+//! | invariant | tests |
+//! | --- | --- |
+//! | 1 the live path never waits for the store | [`live_path`]: `a_dead_store_fails_no_request`, `a_kafka_that_goes_silent_…`, `a_locked_sqlite_file_…`, `a_store_that_was_never_there_costs_a_bounded_drain`; [`faults`]: `a_recorder_serves_and_says_so_when_kafka_is_not_there` |
+//! | 2 every buffer has a byte budget | [`memory`]: all of it; [`live_path`]: `a_stream_longer_than_the_body_limit_passes_whole` |
+//! | 3 each request ends in one state of the ledger | [`invariants`]: `the_sum_holds_while_…_breaks_at_random`; [`draining`]; [`twenty_thousand`]; every drain and replay of the harness checks the sum |
+//! | 4 what was recorded is what arrived | [`recording`]; [`replaying`]: `what_was_recorded_arrives_at_a_target`; [`grpc`]: `every_kind_of_call_is_recorded_and_replayed`; [`twenty_thousand`] |
+//! | 5 secrets are removed before the store | [`redaction`] |
+//! | 6 only to targets, marked, and never recorded again | [`sampling`]: `a_replay_through_a_recorder_is_not_recorded_again`; [`replaying`]: `requests_are_edited_as_asked_and_keep_their_marker`, `the_service_that_was_recorded_is_no_target` |
+//! | 7 schedules are absolute | [`replaying`]: `requests_leave_in_order_of_arrival_over_all_partitions`, `a_constant_rate_is_kept`, `an_answer_that_is_late_moves_no_other_request` |
+//! | 8 targets are isolated | [`replaying`]: `every_target_gets_everything_whatever_happens_to_another`; [`following`]: `a_slow_target_holds_back_only_itself` |
+//! | 9 stored bytes are forever | golden bytes in `common/src/codec`; [`faults`]: `records_that_do_not_decode_are_counted_and_skipped` |
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "by these a test fails")]
 
 mod both_stores;
+mod configuration;
+mod draining;
 mod faults;
 mod following;
 mod grpc;
 mod harness_itself;
+mod invariants;
+mod live_path;
+mod looking;
+mod memory;
+mod operating;
 mod programs;
 mod recording;
+mod redaction;
 mod replaying;
 mod running;
+mod sampling;
 mod store_contract;
+mod twenty_thousand;

@@ -25,8 +25,8 @@ impl Running {
     #[track_caller]
     pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut process = recorder_in(environment, arguments);
-        let line = process.stderr_line("admin");
-        let (addr, admin) = addresses(&line).unwrap_or_else(|| panic!("no two addresses in: {line}"));
+        let line = process.stderr_line("listening on");
+        let (addr, admin) = (address(&line, "listening on "), address(&line, "admin on "));
         Self { process, addr, admin }
     }
 
@@ -63,10 +63,10 @@ impl Running {
     }
 }
 
-/// The first two loopback addresses in a line.
-fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let mut found = line
-        .split(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))
-        .filter_map(|w| w.trim_matches(':').parse::<SocketAddr>().ok());
-    Some((found.next()?, found.next()?))
+/// The address that follows some words in a line.
+#[track_caller]
+fn address(line: &str, words: &str) -> SocketAddr {
+    let (_, rest) = line.split_once(words).unwrap_or_else(|| panic!("'{words}' is missing in: {line}"));
+    let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).unwrap_or(rest.len());
+    rest[..end].parse().unwrap_or_else(|e| panic!("{e}: {line}"))
 }

@@ -93,6 +93,11 @@ impl Origin {
         self.shared.requests().len()
     }
 
+    /// How many requests have come whole, whether they have been answered or not.
+    pub fn bodies_read(&self) -> usize {
+        self.shared.requests().iter().filter(|(r, _)| r.body.complete).count()
+    }
+
     /// Waits until `count` requests have ended, and gives them.
     #[track_caller]
     pub fn wait_for(&self, count: usize) -> Vec<Received> {

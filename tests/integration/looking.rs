@@ -1,0 +1,64 @@
+//! `traffic list`, `show` and `tail`: recorded traffic for people and for programs.
+
+use std::time::Duration;
+
+use umbra_common::time::Timestamp;
+use umbra_replayer::ExitStatus;
+use umbra_tests::exchanges::{get, post};
+use umbra_tests::replayer::run;
+use umbra_tests::stores::TestStore;
+use umbra_tests::wait::eventually;
+
+use crate::both_stores::on_both_stores;
+use crate::programs::{assert_refused, replayer};
+
+on_both_stores! {
+    fn list_and_show_print_what_is_stored(store: &TestStore) {
+        let at = Timestamp::now().before(Duration::from_secs(60));
+        let mut order = post(at, "/orders?id=1", b"{\"n\":1}");
+        order.request.headers.push("x-odd", b"\xff");
+        let other = get(at.after(Duration::from_secs(1)), "/health");
+        store.write(&[order.clone(), other.clone()]);
+
+        let (status, table) = run(&["traffic", "list", "--store", store.url()]);
+        assert_eq!(status, ExitStatus::Done);
+        for part in ["POST", "/orders?id=1", "/health", &order.id.to_string(), &other.id.to_string()] {
+            assert!(table.contains(part), "'{part}' is missing in:\n{table}");
+        }
+        let (_, lines) = run(&["traffic", "list", "--store", store.url(), "--output", "json"]);
+        let objects: Vec<serde_json::Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(objects.len(), 2, "one object a line:\n{lines}");
+        assert_eq!(objects[0]["id"], order.id.to_string(), "in order of arrival");
+
+        let id = order.id.to_string();
+        let (_, http) = run(&["traffic", "show", &id, "--store", store.url()]);
+        assert!(http.contains("POST /orders?id=1") && http.contains("{\"n\":1}"), "{http}");
+        let (_, curl) = run(&["traffic", "show", &id, "--store", store.url(), "--output", "curl"]);
+        assert!(curl.starts_with("curl ") && curl.contains("/orders?id=1"), "{curl}");
+    }
+
+    fn tail_prints_what_is_recorded_from_now_on(store: &TestStore) {
+        store.write(&[get(Timestamp::now(), "/before")]);
+        let tail = replayer(&["traffic", "tail", "--store", store.url(), "--output", "json"]);
+        // When it has begun to look cannot be seen from outside: records are written until one is printed.
+        let mut n = 0;
+        eventually("a record on standard output", || {
+            n += 1;
+            store.write(&[get(Timestamp::now(), &format!("/live{n}"))]);
+            tail.stdout().contains("/live")
+        });
+        assert!(!tail.stdout().contains("/before"), "{}", tail.stdout());
+        tail.signal("INT");
+        let finished = tail.finish();
+        assert!(finished.stdout.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()), "{finished:?}");
+    }
+}
+
+#[test]
+fn an_id_that_is_not_there_or_is_none_is_an_error() {
+    let store = TestStore::sqlite();
+    store.write(&[get(Timestamp::now(), "/")]);
+    let id = get(Timestamp::now(), "/").id.to_string();
+    assert_refused(replayer(&["traffic", "show", &id, "--store", store.url()]), 1, &[&id, "no exchange"]);
+    assert_refused(replayer(&["traffic", "show", "xyz", "--store", store.url()]), 2, &["'xyz'", "hexadecimal"]);
+}

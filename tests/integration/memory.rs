@@ -1,0 +1,66 @@
+//! Every buffer has a byte budget, and what does not fit is counted.
+
+use std::sync::Arc;
+
+use umbra_tests::origin::{Answer, Origin};
+use umbra_tests::recorder::TestRecorder;
+use umbra_tests::stores::TestStore;
+use umbra_tests::wait::{Gate, eventually};
+
+fn post(path: &str, size: usize) -> Vec<u8> {
+    let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n");
+    [head.into_bytes(), vec![b'x'; size]].concat()
+}
+
+#[test]
+fn a_body_over_the_limit_is_cut_in_the_record_and_its_true_length_kept() {
+    let (origin, store) = (Origin::start(), TestStore::sqlite());
+    let recorder = TestRecorder::start(&store, &origin.url(), &["--body-limit", "1KiB"]);
+    let mut client = recorder.client();
+    for size in [1023, 1024, 1025, 100_000] {
+        assert_eq!(client.exchange(post("/", size)).status(), 200);
+    }
+    drop(client);
+    recorder.drain();
+    let bodies: Vec<_> = store
+        .exchanges()
+        .iter()
+        .map(|e| (e.request.body.length, e.request.body.bytes.len(), e.request.body.truncated))
+        .collect();
+    assert_eq!(bodies, [(1023, 1023, false), (1024, 1024, false), (1025, 1024, true), (100_000, 1024, true)]);
+    let lengths: Vec<_> = origin.requests().iter().map(|r| r.body.bytes.len()).collect();
+    assert_eq!(lengths, [1023, 1024, 1025, 100_000], "the origin gets every byte");
+}
+
+#[test]
+fn records_that_do_not_fit_the_budget_are_counted_and_their_requests_answered() {
+    let gate = Arc::new(Gate::default());
+    let held = Arc::clone(&gate);
+    let origin = Origin::with(move |_| Answer::unread().read_body().wait(&held).then(Answer::ok("ok")));
+    let store = TestStore::sqlite();
+    let flags = ["--memory-limit", "1MiB", "--body-limit", "256KiB"];
+    let recorder = TestRecorder::start(&store, &origin.url(), &flags);
+    // Ten bodies of 256 KiB are under way at once; the budget has room for fewer than four.
+    let mut clients: Vec<_> = (0..10).map(|_| recorder.client()).collect();
+    for (i, client) in clients.iter_mut().enumerate() {
+        client.send(post(&format!("/{i}"), 256 << 10));
+    }
+    eventually("all bodies at the origin", || origin.begun() == 10 && origin.bodies_read() == 10);
+    gate.open();
+    for client in &mut clients {
+        assert_eq!(client.response().status(), 200);
+    }
+    drop(clients);
+    // The budget is given back: the next one fits.
+    recorder.until("all ends", |l| l.balances());
+    assert_eq!(recorder.client().exchange(post("/after", 256 << 10)).status(), 200);
+    let ledger = recorder.drain();
+    assert_eq!(ledger.seen, 11);
+    let (recorded, memory) = (ledger.state("recorded"), ledger.reason("dropped", "memory"));
+    assert_eq!(recorded + memory, 11, "{ledger}");
+    assert!((2..=4).contains(&recorded) && memory >= 7, "{ledger}");
+    let exchanges = store.exchanges();
+    assert_eq!(exchanges.len() as u64, recorded);
+    assert!(exchanges.iter().all(|e| e.request.body.bytes.len() == 256 << 10), "a record is whole or not there");
+    assert!(exchanges.iter().any(|e| &e.request.target[..] == b"/after"));
+}
