@@ -118,6 +118,15 @@ impl Worker {
     }
 }
 
+/// Waits for a drain, and brings its deadline.
+async fn drain_begins(phase: &mut watch::Receiver<Phase>) -> std::time::Instant {
+    match phase.wait_for(|phase| *phase != Phase::Serving).await.as_deref() {
+        Ok(Phase::Draining(deadline)) => *deadline,
+        // The recorder is gone without a drain.
+        _ => std::time::Instant::now(),
+    }
+}
+
 /// Serves until the drain is over.
 pub(crate) fn run(
     shared: &Shared,
@@ -129,15 +138,14 @@ pub(crate) fn run(
     runtime.block_on(async {
         let worker = Worker::new(shared, batches);
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let accepting = tokio::task::spawn_local(accept::accept(listener, Rc::clone(&worker)));
         tokio::task::spawn_local(Rc::clone(&worker.outbox).keep_handing_over());
         tokio::task::spawn_local(Rc::clone(&worker).sweep());
-        let deadline = match phase.wait_for(|phase| *phase != Phase::Serving).await.as_deref() {
-            Ok(Phase::Draining(deadline)) => *deadline,
-            // The recorder was dropped without a drain.
-            _ => std::time::Instant::now(),
+        let deadline = tokio::select! {
+            never = accept::accept(&listener, &worker) => match never {},
+            deadline = drain_begins(&mut phase) => deadline,
         };
-        accepting.abort();
+        accept::accept_waiting(&listener, &worker);
+        drop(listener);
         worker.drain(deadline).await;
         Ok(())
     })

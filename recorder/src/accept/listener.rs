@@ -1,11 +1,14 @@
 //! The listening sockets: one for each worker on the same address, between which the kernel spreads connections.
 
+use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::connection;
 use crate::worker::Worker;
@@ -19,7 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Listens on `addr`, which other sockets of this program may share.
-pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
@@ -29,15 +32,14 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts for as long as the worker lets it. No error ends it.
-pub(crate) async fn accept(listener: tokio::net::TcpListener, worker: Rc<Worker>) {
+/// Accepts for ever. No error ends it.
+pub(crate) async fn accept(listener: &TcpListener, worker: &Rc<Worker>) -> Infallible {
     let mut pause = FIRST_PAUSE;
     loop {
         match listener.accept().await {
-            Ok((stream, client)) => {
+            Ok(accepted) => {
                 pause = FIRST_PAUSE;
-                worker.counters.connections.inc();
-                tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(&worker)));
+                take(accepted, worker);
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
@@ -47,6 +49,18 @@ pub(crate) async fn accept(listener: tokio::net::TcpListener, worker: Rc<Worker>
             }
         }
     }
+}
+
+/// Accepts what the kernel has already taken on behalf of this listener and would reset with it.
+pub(crate) fn accept_waiting(listener: &TcpListener, worker: &Rc<Worker>) {
+    while let Some(Ok(accepted)) = listener.accept().now_or_never() {
+        take(accepted, worker);
+    }
+}
+
+fn take((stream, client): (TcpStream, SocketAddr), worker: &Rc<Worker>) {
+    worker.counters.connections.inc();
+    tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(worker)));
 }
 
 /// Whether only the connection that was to be accepted is broken.

@@ -8,4 +8,4 @@ mod sniff;
 
 pub(crate) use closing::Closing;
 pub(crate) use executor::LocalExecutor;
-pub(crate) use listener::{accept, bind};
+pub(crate) use listener::{accept, accept_waiting, bind};

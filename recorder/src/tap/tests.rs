@@ -30,6 +30,10 @@ fn bench(memory: u64, responses: Responses) -> Bench {
 
 impl Bench {
     fn open(&self) -> Tap {
+        self.open_since(Instant::now())
+    }
+
+    fn open_since(&self, started: Instant) -> Tap {
         let parts = Request::post("/a").header("host", "h").body(()).unwrap().into_parts().0;
         let arrival = Timestamp::now();
         self.taps.open(Draft {
@@ -37,7 +41,7 @@ impl Bench {
             permit: self.budget.take(DRAFT_BYTES as u64).unwrap(),
             id: IdSource::new().next(arrival),
             arrival,
-            started: Instant::now(),
+            started,
             client: ([127, 0, 0, 1], 1).into(),
             scheme: Scheme::Http,
             head: RequestHead::listed(&parts, false),
@@ -143,6 +147,17 @@ fn what_still_goes_on_is_emitted_once_and_then_no_longer_copied() {
     drop(tap);
     assert!(bench.records().is_empty());
     assert!(bench.ledger.snapshot().balances());
+}
+
+#[test]
+fn what_goes_on_for_too_long_is_emitted_and_the_rest_is_not() {
+    let bench = bench(1 << 20, Responses::Head);
+    let _young = bench.open();
+    let _old = bench.open_since(Instant::now() - EMIT_AFTER);
+    bench.taps.emit_overdue();
+    let [exchange] = &bench.records()[..] else { panic!("one record") };
+    assert!(exchange.ending == Ending::Unfinished && exchange.total >= EMIT_AFTER);
+    assert_eq!(bench.ledger.snapshot().open(), 1);
 }
 
 #[test]

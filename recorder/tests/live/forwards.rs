@@ -1,10 +1,5 @@
 //! What passes, and what is added on the way.
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use umbra_common::exchange::HttpVersion;
-
 use crate::harness::{Bench, Origin};
 
 #[test]
@@ -31,33 +26,6 @@ fn the_origin_sees_who_asked_and_a_marked_request_is_not_recorded() {
     assert!(seen.contains("x-forwarded-proto: http\r\n") && seen.contains("via: 1.1 umbra\r\n"), "{seen}");
     drop(client);
     assert_eq!(bench.drain().0.to_string(), "seen 1 = skipped{marked} 1");
-}
-
-#[test]
-fn http2_comes_to_the_same_port_and_goes_on_as_http1() {
-    let bench = Bench::before(&Origin::echo(), &[]);
-    let addr = bench.recorder.addr();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let seen = runtime.block_on(async {
-        let io = TokioIo::new(tokio::net::TcpStream::connect(addr).await.unwrap());
-        let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
-        tokio::spawn(connection);
-        let request = http::Request::get("http://api.example.com/x?y").header("te", "trailers");
-        let response = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
-        response.into_body().collect().await.unwrap().to_bytes()
-    });
-    let seen = String::from_utf8_lossy(&seen).into_owned();
-    assert!(seen.starts_with("GET /x?y HTTP/1.1\r\n"), "{seen}");
-    for field in ["host: api.example.com\r\n", "te: trailers\r\n", "connection: te\r\n", "via: 2 umbra\r\n"] {
-        assert!(seen.contains(field), "{seen}");
-    }
-    // Closes the connection.
-    drop(runtime);
-    let (_, exchanges) = bench.drain();
-    let request = &exchanges[0].request;
-    assert_eq!((request.version, &request.target[..]), (HttpVersion::Http2, &b"/x?y"[..]));
-    assert_eq!(&request.authority[..], b"api.example.com");
-    assert_eq!(request.headers.iter().collect::<Vec<_>>(), [(&b"te"[..], &b"trailers"[..])]);
 }
 
 #[test]

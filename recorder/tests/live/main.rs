@@ -10,4 +10,5 @@ mod edge;
 mod expects;
 mod forwards;
 mod harness;
+mod http2;
 mod sinks;

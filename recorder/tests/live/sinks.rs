@@ -1,11 +1,11 @@
 //! Sink mode: another proxy's mirror is answered here.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body_util::Full;
 use umbra_common::exchange::Ending;
 
 use crate::harness::Bench;
+use crate::http2;
 
 #[test]
 fn a_mirrored_request_is_taken_with_its_own_host_and_answered_204() {
@@ -28,22 +28,13 @@ fn a_mirrored_request_is_taken_with_its_own_host_and_answered_204() {
 #[test]
 fn a_mirrored_grpc_call_is_answered_ok_without_a_message() {
     let bench = Bench::with(&["--sink"]);
-    let addr = bench.recorder.addr();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let io = TokioIo::new(tokio::net::TcpStream::connect(addr).await.unwrap());
-        let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
-        tokio::spawn(connection);
-        let request = http::Request::post("http://greeter-shadow/helloworld.Greeter/SayHello")
-            .header("content-type", "application/grpc")
-            .body(Full::new(Bytes::from_static(b"\0\0\0\0\0")))
-            .unwrap();
-        let response = sender.send_request(request).await.unwrap();
-        assert_eq!((response.status().as_u16(), &response.headers()["grpc-status"]), (200, &"0".parse().unwrap()));
-        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
-    });
-    // Closes the connection.
-    drop(runtime);
+    let request = http::Request::post("http://greeter-shadow/helloworld.Greeter/SayHello")
+        .header("content-type", "application/grpc")
+        .body(Full::new(Bytes::from_static(b"\0\0\0\0\0")))
+        .unwrap();
+    let (head, body) = http2::call(bench.recorder.addr(), request);
+    assert_eq!((head.status.as_u16(), &head.headers["grpc-status"]), (200, &"0".parse().unwrap()));
+    assert!(body.is_empty());
     let (_, exchanges) = bench.drain();
     assert_eq!(&exchanges[0].request.authority[..], b"greeter");
 }
