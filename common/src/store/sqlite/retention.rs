@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Params, Transaction, TransactionBehavior};
 
 use super::schema::WAL_BYTES;
 use crate::store::SqliteUrl;
@@ -14,12 +14,16 @@ const PAGE: u64 = 4096;
 const OVERHEAD: u64 = 96;
 /// The file is never asked to be smaller than this, in pages: the tables and one small batch.
 const FEWEST_PAGES: u64 = 64;
-/// Records removed in one transaction.
-const STEP: u32 = 128;
+/// Bytes of records removed in one transaction.
+const STEP: u64 = 1 << 20;
 /// Free pages given back to the file system in one step.
 const VACUUM_STEP: u32 = 256;
 /// How long one call may take: the thread that appends waits for it.
 const BUDGET: Duration = Duration::from_millis(50);
+
+/// A blob's length is read without the blob.
+const OLDEST: &str = "SELECT seq, length(value) FROM exchanges ORDER BY seq";
+const EXPIRED: &str = "SELECT seq, length(value) FROM exchanges WHERE arrival < ?1 ORDER BY arrival";
 
 /// What the store may hold.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +48,7 @@ impl Limits {
         let coming = pages_of(bytes);
         let over = (pages(transaction)?.used() + coming).saturating_sub(limit);
         // A file that is far over its limit is brought down by `apply`, a little with each call.
-        remove_oldest(transaction, over.min(coming * 2) * PAGE)
+        remove(transaction, OLDEST, [], over.min(coming * 2) * PAGE)
     }
 
     /// Removes what is too old or too much, and gives free pages back.
@@ -66,13 +70,10 @@ impl Limits {
         if over || expired.is_some() {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             if let Some(before) = expired {
-                let sql = "DELETE FROM exchanges WHERE seq IN
-                    (SELECT seq FROM exchanges WHERE arrival < ?1 ORDER BY arrival LIMIT ?2)";
-                transaction.prepare_cached(sql)?.execute((before.as_nanos() as i64, STEP))?;
+                remove(&transaction, EXPIRED, [before.as_nanos() as i64], STEP)?;
             }
             if over {
-                let sql = "DELETE FROM exchanges WHERE seq IN (SELECT seq FROM exchanges ORDER BY seq LIMIT ?1)";
-                transaction.prepare_cached(sql)?.execute([STEP])?;
+                remove(&transaction, OLDEST, [], STEP)?;
             }
             transaction.commit()?;
         }
@@ -115,23 +116,25 @@ fn any_before(connection: &Connection, before: Timestamp) -> rusqlite::Result<bo
     connection.prepare_cached(sql)?.query_row([before.as_nanos() as i64], |row| row.get(0))
 }
 
-fn remove_oldest(transaction: &Transaction<'_>, bytes: u64) -> rusqlite::Result<()> {
+/// Removes the first records of a query until about so many bytes are free.
+fn remove(transaction: &Transaction<'_>, sql: &str, parameters: impl Params, bytes: u64) -> rusqlite::Result<()> {
     if bytes == 0 {
         return Ok(());
     }
     let mut freed = 0;
-    let mut upto: Option<i64> = None;
-    let mut oldest = transaction.prepare_cached("SELECT seq, length(value) FROM exchanges ORDER BY seq")?;
-    let mut rows = oldest.query([])?;
+    let mut going: Vec<i64> = Vec::new();
+    let mut query = transaction.prepare_cached(sql)?;
+    let mut rows = query.query(parameters)?;
     while freed < bytes
         && let Some(row) = rows.next()?
     {
-        upto = Some(row.get(0)?);
+        going.push(row.get(0)?);
         freed += u64::from(row.get::<_, u32>(1)?) + OVERHEAD;
     }
     drop(rows);
-    if let Some(upto) = upto {
-        transaction.prepare_cached("DELETE FROM exchanges WHERE seq <= ?1")?.execute([upto])?;
+    let mut delete = transaction.prepare_cached("DELETE FROM exchanges WHERE seq = ?1")?;
+    for seq in going {
+        delete.execute([seq])?;
     }
     Ok(())
 }
