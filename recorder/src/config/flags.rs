@@ -15,8 +15,8 @@ use super::Responses;
 
 /// Records the HTTP and gRPC traffic of a service while it passes through.
 ///
-/// Every flag is also UMBRA_<FLAG> in the environment and a key in the file that --config names; a flag goes over the
-/// environment, the environment over the file.
+/// Every flag is also a variable in the environment (UMBRA_SAMPLE_BY for --sample-by) and a key in the file that --config
+/// names; a flag goes over the environment, the environment over the file.
 #[derive(Clone, Debug, Default, clap::Parser, Serialize, Deserialize)]
 #[command(name = "umbra-recorder", version)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -36,7 +36,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sink: Option<bool>,
 
-    /// Where records go: sqlite:FILE or kafka://HOST:PORT[,HOST:PORT]/TOPIC
+    /// Where records go: sqlite:FILE or kafka://HOST:PORT,HOST:PORT/TOPIC
     #[arg(long, env = "UMBRA_STORE", value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreSetting>,
