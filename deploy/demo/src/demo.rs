@@ -1,13 +1,13 @@
 //! The run: record in one place, replay in another, compare.
 
+use std::net::Ipv4Addr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use clap::Parser;
 use tempfile::TempDir;
 use umbra_common::ledger::Snapshot;
-use umbra_common::store::{StoreConfig, StoreUrl};
+use umbra_common::store::{StoreConfig, StoreSetting, StoreUrl};
 use umbra_common::time::{Timestamp, Window};
 use umbra_recorder::{Flags, Recorder};
 use umbra_replayer::{ReplayConfig, Stop};
@@ -32,7 +32,7 @@ pub async fn run(options: Options, screen: &Screen) -> anyhow::Result<bool> {
     };
     let v1 = Service::start("v1", screen.clone()).await?;
     let v2 = Service::start("v2", screen.clone()).await?;
-    let recorder = start_recorder(&v1.url(), &store)?;
+    let recorder = start_recorder(v1.url(), store.clone())?;
     let address = recorder.addr();
     Places { recorder: &format!("http://{address}"), v1: &v1.url(), store: &store.to_string(), v2: &v2.url() }
         .show(screen);
@@ -85,20 +85,18 @@ pub async fn run(options: Options, screen: &Screen) -> anyhow::Result<bool> {
     Ok(agree)
 }
 
-/// The recorder as its command line starts it, on free ports.
-fn start_recorder(upstream: &str, store: &StoreUrl) -> anyhow::Result<Recorder> {
-    let store = store.to_string();
-    let flags = Flags::try_parse_from([
-        "umbra-recorder",
-        "--listen=127.0.0.1:0",
-        "--admin=127.0.0.1:0",
-        "--instance=umbra-demo",
-        "--workers=1",
-        "--upstream",
-        upstream,
-        "--store",
-        &store,
-    ])?;
+/// The recorder with the defaults of its command line, on free ports. What the environment says is for other recorders.
+fn start_recorder(upstream: String, store: StoreUrl) -> anyhow::Result<Recorder> {
+    let any_port = Some((Ipv4Addr::LOCALHOST, 0).into());
+    let flags = Flags {
+        listen: any_port,
+        admin: any_port,
+        upstream: Some(upstream),
+        store: Some(StoreSetting { url: Some(store), ..StoreSetting::default() }),
+        workers: Some(1),
+        instance: Some("umbra-demo".to_owned()),
+        ..Flags::default()
+    };
     Ok(Recorder::start(flags.into_config()?)?)
 }
 

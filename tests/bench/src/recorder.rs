@@ -36,6 +36,7 @@ pub struct Options {
 
 /// Starts everything, loads it, prints the table to `out`. Progress goes to standard error.
 pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<()> {
+    let before = machine::load_average();
     let wrk = Loader::wrk()?;
     let h2load = Loader::h2load();
     let wanted = |kind: &&Kind| options.only.is_empty() || options.only.contains(kind);
@@ -64,7 +65,6 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         .flatten()
         .flat_map(|loader| contenders.iter().map(move |contender| Row { contender, loader, rounds: Vec::new() }))
         .collect();
-    let before = machine::load_average();
     rounds::run(&mut rows, options.rounds, load, dir.path(), stop, &|round, row| {
         let protocol = if row.loader.is_http2() { "HTTP/2" } else { "HTTP/1.1" };
         eprintln!("round {round} of {}: {}, {protocol}", options.rounds, row.contender.kind);

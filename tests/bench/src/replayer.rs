@@ -44,10 +44,10 @@ struct Run {
 
 /// Writes traffic on an exact grid into a store, replays it, prints the table to `out`.
 pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Result<()> {
+    let before = machine::load_average();
     let wrk = Loader::wrk()?;
     binary::build("umbra-replayer")?;
     let receiver = Receiver::start()?;
-    let before = machine::load_average();
     let dir = tempfile::tempdir()?;
     let mut table = Table::new();
     table.load_style(report::RULES).set_header([
