@@ -14,6 +14,6 @@ pub(crate) use budget::{Budget, Charge};
 pub(crate) use conduct::conduct;
 pub(crate) use outlet::Outlet;
 pub(crate) use tail::TailFeed;
-pub(crate) use threads::{Feed, Lane};
+pub(crate) use threads::{Feed, Lane, Purpose};
 
 pub(crate) use window::WindowFeed;

@@ -8,6 +8,7 @@ use umbra_common::store::{Follow, Next, Stored};
 use umbra_common::time::Timestamp;
 
 use super::Feed;
+use super::outlet::Outgoing;
 use super::tracker::{Ticket, Tracker};
 use crate::error::RunError;
 use crate::read::Filter;
@@ -47,6 +48,7 @@ impl TailFeed {
             if let Ok(exchange) = &stored.exchange {
                 feed.live.set_behind(Timestamp::now().since(exchange.arrival));
             }
+            let expires = self.expires(&stored);
             let account = Account::new(feed.ledger.open(), tracker.begin(stored.position));
             // One target that is production is reason enough to send to none.
             let shadow = match self.admit(stored).inspect_err(|_| feed.stop.stop())? {
@@ -60,7 +62,7 @@ impl TailFeed {
                 self.tend(&tracker, &mut tended)?;
                 Ok(!feed.stop.is_stopped())
             };
-            if !feed.outlet.put(None, shadow, account, &mut tick)? {
+            if !feed.outlet.put(Outgoing { due: None, expires, shadow, account }, &mut tick)? {
                 break;
             }
         }
@@ -92,6 +94,12 @@ impl TailFeed {
         *tended = Some(Instant::now());
         self.share.set(self.follow.share().fraction());
         self.tell(tracker)
+    }
+
+    /// When a record will be older than `--max-lag`.
+    fn expires(&self, stored: &Stored) -> Option<Instant> {
+        let arrival = stored.exchange.as_ref().ok()?.arrival;
+        Instant::now().checked_add(self.max_lag?.saturating_sub(Timestamp::now().since(arrival)))
     }
 
     /// The shadow request of a record, or how it ends without one.

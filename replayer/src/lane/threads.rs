@@ -16,7 +16,7 @@ use crate::error::RunError;
 use crate::report::{Figures, Live, Receipt, TargetReport};
 use crate::schedule::{Turn, dispatch};
 use crate::stop::Stop;
-use crate::target::{Sender, Target};
+use crate::target::{Patience, Sender, Target};
 
 /// One target's threads and counts.
 pub struct Lane {
@@ -44,32 +44,66 @@ pub struct Feed<R: Receipt> {
     pub stop: Stop,
 }
 
-/// Requests read ahead of their due time: a second's worth at a high rate, so that the store's pauses are not felt.
-const READ_AHEAD: usize = 4096;
-/// Requests whose time has come and that wait for a connection.
-const DUE: usize = 1024;
+/// What a lane is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A window, which ends by itself and has a schedule to keep.
+    Window,
+    /// The live tail, which a restart reads again from the first record that has not ended.
+    Tail,
+}
+
+impl Purpose {
+    /// Requests read ahead. Of a window enough that the store's pauses are not felt at a high rate; of the tail few,
+    /// because they wait in the log as well as here.
+    fn read_ahead(self) -> usize {
+        match self {
+            Self::Window => 4096,
+            Self::Tail => 256,
+        }
+    }
+
+    /// Requests whose turn has come and that wait for a connection. They leave at once when one is free: for a cap that
+    /// would be a burst, so there are few of them.
+    fn due(self) -> usize {
+        match self {
+            Self::Window => 1024,
+            Self::Tail => 16,
+        }
+    }
+
+    fn patience(self) -> Patience {
+        match self {
+            Self::Window => Patience::None,
+            Self::Tail => Patience::UntilConnected,
+        }
+    }
+}
+
 /// Bodies of requests that have been read and not yet answered.
 const LANE_BYTES: usize = 64 << 20;
 
 impl Lane {
-    /// Starts the three threads. `has_end` where the run ends by itself.
+    /// Starts the three threads.
     pub fn start<R: Receipt>(
         target: Target,
         sending: &Sending,
         mut turn: Box<dyn Turn>,
-        has_end: bool,
+        purpose: Purpose,
         stop: &Stop,
         feed: impl FnOnce(Feed<R>) -> Result<(), RunError> + Send + 'static,
     ) -> Result<Self, RunError> {
         let (ledger, live) = (Ledger::new(), Arc::new(Live::default()));
-        let figures = Arc::new(Mutex::new(Figures::new(has_end)));
-        let (queue, queued) = crossbeam_channel::bounded(READ_AHEAD);
-        let (to, shots) = mpsc::channel(DUE);
+        let figures = Arc::new(Mutex::new(Figures::new(purpose == Purpose::Window)));
+        let (queue, queued) = crossbeam_channel::bounded(purpose.read_ahead());
+        let (to, shots) = mpsc::channel(purpose.due());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|why| RunError::Start { what: "a sender's runtime", why })?;
-        let sender = Sender::new(&target.url, sending.timeout, sending.connections, figures.clone(), live.clone());
+        let patience = purpose.patience();
+        let sender =
+            Sender::new(&target.url, sending.timeout, sending.connections, patience, figures.clone(), live.clone());
         let sender = {
             let stop = stop.clone();
             thread("send", move || runtime.block_on(sender.run(shots, stop)))?

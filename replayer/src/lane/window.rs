@@ -5,6 +5,7 @@ use std::time::Duration;
 use umbra_common::ledger::{ReplayOutcome, ReplaySkip};
 use umbra_common::time::Window;
 
+use super::outlet::Outgoing;
 use super::{Admit, Candidate, Feed};
 use crate::error::RunError;
 use crate::merge::{Ordered, Step};
@@ -67,7 +68,8 @@ impl WindowFeed {
                     continue;
                 }
             };
-            if !feed.outlet.put(due, shadow, account, &mut || Ok(!feed.stop.is_stopped()))? {
+            let next = Outgoing { due, expires: None, shadow, account };
+            if !feed.outlet.put(next, &mut || Ok(!feed.stop.is_stopped()))? {
                 break;
             }
         }

@@ -1,7 +1,8 @@
 //! What can be seen while a lane runs.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::Histogram;
 
@@ -13,6 +14,7 @@ pub struct Live {
     behind_micros: AtomicU64,
     late: AtomicU64,
     complete: AtomicBool,
+    unconnected: Mutex<Option<Instant>>,
     /// From due to sent, in seconds, where there is a schedule.
     pub(crate) lag: Histogram,
     /// From sending to the end of the answer, in seconds.
@@ -22,6 +24,9 @@ pub struct Live {
 /// Held while a request is in flight.
 #[derive(Debug)]
 pub struct InFlight<'a>(&'a Live);
+
+/// While a target stays away, that is said this often.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// From a tenth of a millisecond, below which no lag matters, to the usual timeout.
 const LAG_BUCKETS: [f64; 12] = [0.0001, 0.0003, 0.0006, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
@@ -43,6 +48,17 @@ impl Live {
         }
         if let Some(latency) = latency {
             self.latency.observe(latency.as_secs_f64());
+        }
+    }
+
+    /// The target cannot be connected to, and is waited for. Said once in a while.
+    pub fn unconnected(&self, why: &dyn std::fmt::Display) {
+        let now = Instant::now();
+        let mut said = self.unconnected.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none_or(|at| now.duration_since(at) >= SAY_EVERY) {
+            *said = Some(now);
+            drop(said);
+            tracing::warn!(%why, "the target cannot be reached; waiting for it, nothing is lost meanwhile");
         }
     }
 
@@ -95,6 +111,7 @@ impl Default for Live {
             behind_micros: AtomicU64::new(0),
             late: AtomicU64::new(0),
             complete: AtomicBool::new(false),
+            unconnected: Mutex::new(None),
             lag: Histogram::new(LAG_BUCKETS),
             latency: Histogram::new(LATENCY_BUCKETS),
         }

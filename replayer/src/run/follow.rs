@@ -9,7 +9,7 @@ use super::finish::Ended;
 use crate::admin::Admin;
 use crate::command::FollowConfig;
 use crate::error::RunError;
-use crate::lane::{Lane, TailFeed, conduct};
+use crate::lane::{Lane, Purpose, TailFeed, conduct};
 use crate::report::{Progress, Report};
 use crate::schedule::{Capped, RateShare};
 use crate::stop::Stop;
@@ -42,7 +42,7 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
             preparer: Preparer::new(target.clone(), config.sending.clone()),
         };
         let turn = Box::new(Capped::new(config.rate, share));
-        lanes.push(Lane::start(target.clone(), &config.sending, turn, false, &inner, |work| feed.run(work))?);
+        lanes.push(Lane::start(target.clone(), &config.sending, turn, Purpose::Tail, &inner, |work| feed.run(work))?);
     }
     admin.watch(&lanes, true);
     tracing::info!(targets = lanes.len(), "following");

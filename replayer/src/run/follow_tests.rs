@@ -96,6 +96,27 @@ fn what_was_in_the_queue_at_a_stop_is_sent_after_the_restart() {
 }
 
 #[test]
+fn a_target_that_is_down_is_waited_for() {
+    let recording = Recording::of(&some(0..20));
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = place.local_addr().unwrap();
+    drop(place);
+    let target = format!("a=http://{address}").parse().unwrap();
+    let other = Receiver::start();
+    let targets = vec![target, other.target("b")];
+    let config = FollowConfig { from: Start::Earliest, ..FollowConfig::new(recording.store.clone(), targets) };
+    let first = Following::start(config.clone());
+    eventually(|| other.received().len() == 20);
+    let report = first.end();
+    let ledger = &report.targets[0].ledger;
+    assert_eq!((ledger.state("failed"), ledger.reason("dropped", "interrupted")), (0, ledger.seen), "{ledger}");
+    let second = Following::start(config);
+    let receiver = Receiver::at(address);
+    eventually(|| receiver.received().len() == 20);
+    assert_eq!(second.end().targets[0].ledger.to_string(), "seen 20 = answered 20");
+}
+
+#[test]
 fn what_is_too_old_is_skipped_and_counted() {
     let recording = Recording::of(&some(0..5));
     let receiver = Receiver::start();

@@ -10,7 +10,7 @@ use super::finish::Ended;
 use crate::admin::Admin;
 use crate::command::ReplayConfig;
 use crate::error::RunError;
-use crate::lane::{Lane, WindowFeed, conduct};
+use crate::lane::{Lane, Purpose, WindowFeed, conduct};
 use crate::merge::Ordered;
 use crate::report::{Progress, Report};
 use crate::schedule::{OnSchedule, StartLine};
@@ -42,7 +42,7 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
             preparer: Preparer::new(target.clone(), config.sending.clone()),
         };
         let turn = Box::new(OnSchedule::new(line.clone()));
-        lanes.push(Lane::start(target.clone(), &config.sending, turn, true, &inner, |work| feed.run(work))?);
+        lanes.push(Lane::start(target.clone(), &config.sending, turn, Purpose::Window, &inner, |work| feed.run(work))?);
     }
     admin.watch(&lanes, false);
     let mut progress = Progress::start(plan.at_most());

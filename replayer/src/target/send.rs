@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use tokio::time::{Instant as Deadline, timeout_at};
 use umbra_common::ledger::SendFailure;
 
 use super::connect::{ConnectError, Connections};
@@ -16,11 +18,11 @@ use crate::report::Answer;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(ConnectError),
     #[error("{0}{source}", source = source_of(.0))]
     Http(#[source] hyper::Error),
-    #[error("no whole answer within {} ms", .0.as_millis())]
-    Timeout(Duration),
+    #[error("no whole answer in time")]
+    Timeout,
 }
 
 fn source_of(error: &hyper::Error) -> String {
@@ -31,7 +33,7 @@ impl SendError {
     pub(super) fn kind(&self) -> SendFailure {
         match self {
             Self::Connect(_) => SendFailure::Connect,
-            Self::Timeout(_) => SendFailure::Timeout,
+            Self::Timeout => SendFailure::Timeout,
             Self::Http(error) if error.is_parse() || is_h2_protocol_error(error) => SendFailure::Protocol,
             Self::Http(_) => SendFailure::Broken,
         }
@@ -46,101 +48,125 @@ fn is_h2_protocol_error(error: &hyper::Error) -> bool {
 
 /// When the request left, and what came of it.
 pub(super) struct Sent {
-    /// Nothing where no connection could be made.
+    /// Nothing where it never left.
     pub(super) at: Option<Instant>,
-    pub(super) result: Result<Answer, SendError>,
+    pub(super) result: Result<Answer, Unanswered>,
 }
 
-/// A request that never left is tried again on another connection: this many times in all.
+/// Why there is no answer, and the request where it never left.
+pub(super) struct Unanswered {
+    pub(super) error: SendError,
+    pub(super) unsent: Option<Box<Outgoing>>,
+}
+
+type Outgoing = Request<RecordedBody>;
+
+impl Unanswered {
+    fn after(error: hyper::Error) -> Self {
+        Self { error: SendError::Http(error), unsent: None }
+    }
+}
+
+/// A request that a connection did not take any more is tried again on another: this many times in all.
 const ATTEMPTS: usize = 3;
 
 /// Sends a request within `timeout`, the connection and the whole answer included.
 pub(super) async fn send(
     connections: &Connections,
-    request: Request<RecordedBody>,
+    mut request: Outgoing,
     protocol: Protocol,
     timeout: Duration,
 ) -> Sent {
-    let mut at = None;
-    let exchange = async {
-        match protocol {
-            Protocol::H1 => over_h1(connections, request, &mut at).await,
-            Protocol::H2 => over_h2(connections, request, &mut at).await,
-        }
-    };
-    let result = match tokio::time::timeout(timeout, exchange).await {
-        Ok(result) => result,
-        // The dropped future has closed an HTTP/1.1 connection, or reset an HTTP/2 stream.
-        Err(_) if at.is_none() => {
-            Err(SendError::Connect(ConnectError::new(format_args!("none within {} ms", timeout.as_millis()))))
-        }
-        Err(_) => {
-            if protocol == Protocol::H2 {
-                connections.distrust_h2();
+    let until = Deadline::now() + timeout;
+    let mut attempt = 1;
+    loop {
+        let mut at = None;
+        let result = match protocol {
+            Protocol::H1 => over_h1(connections, request, until, &mut at).await,
+            Protocol::H2 => over_h2(connections, request, until, &mut at).await,
+        };
+        match result {
+            Err(Unanswered { error: SendError::Http(_), unsent: Some(back) }) if attempt < ATTEMPTS => {
+                request = *back;
+                attempt += 1;
             }
-            Err(SendError::Timeout(timeout))
+            Err(Unanswered { error, unsent: unsent @ Some(_) }) => {
+                return Sent { at: None, result: Err(Unanswered { error, unsent }) };
+            }
+            result => {
+                // The dropped future has closed an HTTP/1.1 connection, but only reset a stream of an HTTP/2 one.
+                let timed_out = matches!(&result, Err(Unanswered { error: SendError::Timeout, .. }));
+                if timed_out && protocol == Protocol::H2 {
+                    connections.distrust_h2();
+                }
+                return Sent { at, result };
+            }
         }
+    }
+}
+
+/// A connection in time, or the request back.
+async fn connected<C>(
+    connection: impl Future<Output = Result<C, ConnectError>>,
+    request: Outgoing,
+    until: Deadline,
+) -> Result<(C, Outgoing), Unanswered> {
+    let error = match timeout_at(until, connection).await {
+        Ok(Ok(connection)) => return Ok((connection, request)),
+        Ok(Err(error)) => error,
+        Err(_) => ConnectError::new("none in time"),
     };
-    Sent { at, result }
+    Err(Unanswered { error: SendError::Connect(error), unsent: Some(Box::new(request)) })
+}
+
+/// The answer in time.
+async fn answered(
+    response: impl Future<Output = Result<Response<Incoming>, TrySendError<Outgoing>>>,
+    until: Deadline,
+    sent_at: Instant,
+) -> Result<Answer, Unanswered> {
+    let answer = async {
+        let response = response.await.map_err(|mut failed| {
+            let unsent = failed.take_message().map(Box::new);
+            Unanswered { error: SendError::Http(failed.into_error()), unsent }
+        })?;
+        read(response, sent_at).await.map_err(Unanswered::after)
+    };
+    let late = |_| Unanswered { error: SendError::Timeout, unsent: None };
+    timeout_at(until, answer).await.map_err(late)?
 }
 
 async fn over_h1(
     connections: &Connections,
-    mut request: Request<RecordedBody>,
+    request: Outgoing,
+    until: Deadline,
     at: &mut Option<Instant>,
-) -> Result<Answer, SendError> {
-    for _ in 1..ATTEMPTS {
-        let mut connection = connections.h1().await?;
-        let sent_at = *at.insert(Instant::now());
-        match connection.try_send_request(request).await {
-            Ok(response) => {
-                let answer = read(response, sent_at).await?;
-                connections.give_back(connection);
-                return Ok(answer);
-            }
-            Err(mut error) => match error.take_message() {
-                Some(unsent) => request = unsent,
-                None => return Err(SendError::Http(error.into_error())),
-            },
-        }
-    }
-    let mut connection = connections.h1().await?;
+) -> Result<Answer, Unanswered> {
+    let (mut connection, request) = connected(connections.h1(), request, until).await?;
     let sent_at = *at.insert(Instant::now());
-    let response = connection.send_request(request).await.map_err(SendError::Http)?;
-    let answer = read(response, sent_at).await?;
+    let answer = answered(connection.try_send_request(request), until, sent_at).await?;
     connections.give_back(connection);
     Ok(answer)
 }
 
 async fn over_h2(
     connections: &Connections,
-    mut request: Request<RecordedBody>,
+    request: Outgoing,
+    until: Deadline,
     at: &mut Option<Instant>,
-) -> Result<Answer, SendError> {
-    for _ in 1..ATTEMPTS {
-        let mut connection = connections.h2().await?;
-        let sent_at = *at.insert(Instant::now());
-        match connection.try_send_request(request).await {
-            Ok(response) => return read(response, sent_at).await,
-            Err(mut error) => match error.take_message() {
-                Some(unsent) => request = unsent,
-                None => return Err(SendError::Http(error.into_error())),
-            },
-        }
-    }
-    let mut connection = connections.h2().await?;
+) -> Result<Answer, Unanswered> {
+    let (mut connection, request) = connected(connections.h2(), request, until).await?;
     let sent_at = *at.insert(Instant::now());
-    let response = connection.send_request(request).await.map_err(SendError::Http)?;
-    read(response, sent_at).await
+    answered(connection.try_send_request(request), until, sent_at).await
 }
 
 /// Reads the answer to its end; the bytes are measured and discarded.
-async fn read(response: Response<Incoming>, sent_at: Instant) -> Result<Answer, SendError> {
+async fn read(response: Response<Incoming>, sent_at: Instant) -> hyper::Result<Answer> {
     let (head, mut body) = response.into_parts();
     let status_of = |fields: &http::HeaderMap| fields.get("grpc-status").and_then(|v| grpc_status(v.as_bytes()));
     let (mut bytes, mut grpc) = (0, status_of(&head.headers));
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(SendError::Http)?;
+        let frame = frame?;
         if let Some(data) = frame.data_ref() {
             bytes += data.len() as u64;
         } else if let Some(trailers) = frame.trailers_ref() {

@@ -1,13 +1,13 @@
 //! The sender: one thread with a runtime of its own for each target, so that no target can slow another.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc};
-use umbra_common::ledger::ReplayOutcome;
+use umbra_common::ledger::{ReplayOutcome, ReplaySkip};
 
 use super::connect::Connections;
-use super::send::{Sent, send};
+use super::send::{SendError, Sent, Unanswered, send};
 use super::{ShadowRequest, TargetUrl};
 use crate::report::{Account, Figures, Live, Receipt};
 use crate::schedule::Due;
@@ -21,6 +21,17 @@ pub struct Shot<R: Receipt, C> {
     pub account: Account<R>,
     /// Given back when the request has ended: its part of the lane's memory.
     pub charge: C,
+    /// Not sent any more after this: it is too old then.
+    pub expires: Option<Instant>,
+}
+
+/// What a target that cannot be connected to means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// The request has failed: the schedule goes on.
+    None,
+    /// The request waits: the log keeps what comes after it.
+    UntilConnected,
 }
 
 /// How one target is sent to.
@@ -29,6 +40,7 @@ pub struct Sender {
     connections: Connections,
     timeout: Duration,
     limit: u32,
+    patience: Patience,
     figures: Arc<Mutex<Figures>>,
     live: Arc<Live>,
 }
@@ -39,12 +51,13 @@ impl Sender {
         url: &TargetUrl,
         timeout: Duration,
         limit: usize,
+        patience: Patience,
         figures: Arc<Mutex<Figures>>,
         live: Arc<Live>,
     ) -> Self {
         // More permits than a semaphore can have are as good as no limit.
         let limit = u32::try_from(limit.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX >> 4);
-        Self { connections: Connections::to(url), timeout, limit, figures, live }
+        Self { connections: Connections::to(url), timeout, limit, patience, figures, live }
     }
 
     /// Sends what comes until nothing more does, and waits for what is in flight. A stop drops what has not left.
@@ -66,9 +79,9 @@ impl Sender {
                     () = &mut drained => break,
                 };
                 let (Ok(slot), Some(shot)) = (slot, shot) else { break };
-                let sender = self.clone();
+                let (sender, stop) = (self.clone(), stop.clone());
                 tokio::spawn(async move {
-                    sender.shoot(shot).await;
+                    sender.shoot(shot, &stop).await;
                     drop(slot);
                 });
             }
@@ -82,11 +95,32 @@ impl Sender {
         }
     }
 
-    async fn shoot<R: Receipt, C>(&self, shot: Due<Shot<R, C>>) {
-        let Due { at: due, item: Shot { shadow, account, charge } } = shot;
-        let bytes = shadow.request.body().len();
+    async fn shoot<R: Receipt, C>(&self, shot: Due<Shot<R, C>>, stop: &Stop) {
+        let Due { at: due, item: Shot { shadow, account, charge, expires } } = shot;
+        let ShadowRequest { request, protocol, recorded } = shadow;
+        let bytes = request.body().len();
         let _in_flight = self.live.enter();
-        let Sent { at, result } = send(&self.connections, shadow.request, shadow.protocol, self.timeout).await;
+        if expires.is_some_and(|at| at < Instant::now()) {
+            return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
+        }
+        let mut sent = send(&self.connections, request, protocol, self.timeout).await;
+        let mut pause = FIRST_PAUSE;
+        while self.patience == Patience::UntilConnected
+            && let Err(Unanswered { error: SendError::Connect(error), unsent: Some(request) }) = sent.result
+        {
+            self.live.unconnected(&error);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                // Its account is closed as interrupted, so that it is sent after the restart.
+                () = stop.wait(Urgency::Drain) => return,
+            }
+            if expires.is_some_and(|at| at < Instant::now()) {
+                return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
+            }
+            pause = LONGEST_PAUSE.min(2 * pause);
+            sent = send(&self.connections, *request, protocol, self.timeout).await;
+        }
+        let Sent { at, result } = sent;
         let lag = due.zip(at).map(|(due, at)| at.saturating_duration_since(due));
         self.live.sent(lag, result.as_ref().ok().map(|answer| answer.latency));
         let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,10 +129,10 @@ impl Sender {
         }
         let outcome = match result {
             Ok(answer) => {
-                figures.answered(&shadow.recorded, answer);
+                figures.answered(&recorded, answer);
                 ReplayOutcome::Answered
             }
-            Err(error) => {
+            Err(Unanswered { error, .. }) => {
                 figures.failed(|| error.to_string());
                 ReplayOutcome::Failed(error.kind())
             }
@@ -108,3 +142,8 @@ impl Sender {
         drop(charge);
     }
 }
+
+/// Between two attempts to connect, doubled each time: a target that is restarted is found soon, one that is down for
+/// hours is not hammered.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);

@@ -43,10 +43,19 @@ impl Receiver {
         Self::answering(Duration::ZERO, |_| Response::new(Full::new(Bytes::from_static(b"hello"))))
     }
 
+    /// Answers everything with 200, at an address that nobody else has.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self::bound(address, Duration::ZERO, |_| Response::default())
+    }
+
     /// Answers after a time.
     pub(crate) fn answering(delay: Duration, answer: fn(&Received) -> Answer) -> Self {
+        Self::bound(SocketAddr::from(([127, 0, 0, 1], 0)), delay, answer)
+    }
+
+    fn bound(address: SocketAddr, delay: Duration, answer: fn(&Received) -> Answer) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
         let seen = received.clone();
