@@ -65,6 +65,11 @@ impl Process {
         })
     }
 
+    /// Its number for the operating system.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by name: `TERM`, `INT`, `HUP`, `KILL`.
     pub fn signal(&self, name: &str) {
         // The shell's own kill is there where the command of that name is not.

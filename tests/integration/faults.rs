@@ -13,6 +13,7 @@ use umbra_tests::wire::exchange;
 
 use crate::both_stores::on_both_stores;
 use crate::programs::{assert_refused, recorder, replay_all, replayer};
+use crate::running::Running;
 
 /// `umbra-replayer replay` with everything that is needed but for what the test adds.
 fn replay(more: &[&str]) -> umbra_tests::process::Process {
@@ -96,7 +97,8 @@ fn a_kafka_that_is_not_there_ends_a_replay_in_time() {
 fn a_recorder_serves_and_says_so_when_kafka_is_not_there() {
     let (origin, nobody) = (Origin::start(), Refusing::new());
     let url = format!("kafka://{}/traffic", nobody.addr());
-    let mut process = crate::running::Running::start(&["--store", &url, "--upstream", &origin.url()]);
+    let flags = ["--store", &url, "--upstream", &origin.url(), "--drain-timeout", "1s"];
+    let mut process = Running::start(&flags);
     for _ in 0..20 {
         assert_eq!(exchange(process.addr(), "GET / HTTP/1.1\r\nhost: a\r\n\r\n").status(), 200);
     }
@@ -213,7 +215,7 @@ on_both_stores! {
     fn an_upstream_that_refuses_is_502_and_recorded(store: &TestStore) {
         let nobody = Refusing::new();
         let process =
-            crate::running::Running::start(&["--store", store.url(), "--upstream", &format!("http://{}", nobody.addr())]);
+            Running::start(&["--store", store.url(), "--upstream", &format!("http://{}", nobody.addr())]);
         let response = exchange(process.addr(), "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi");
         assert_eq!(response.status(), 502);
         process.signal("TERM");

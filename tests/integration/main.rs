@@ -18,6 +18,8 @@
 mod both_stores;
 mod configuration;
 mod draining;
+mod edge;
+mod exit_status;
 mod faults;
 mod following;
 mod grpc;

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use umbra_tests::origin::{Answer, Origin};
+use umbra_tests::ports::Refusing;
+use umbra_tests::receiver::Receiver;
 use umbra_tests::recorder::TestRecorder;
 use umbra_tests::stores::TestStore;
 use umbra_tests::wait::{Gate, eventually};
+use umbra_tests::wire::RawClient;
+
+use crate::running::Running;
 
 fn post(path: &str, size: usize) -> Vec<u8> {
     let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n");
@@ -63,4 +68,33 @@ fn records_that_do_not_fit_the_budget_are_counted_and_their_requests_answered() 
     assert_eq!(exchanges.len() as u64, recorded);
     assert!(exchanges.iter().all(|e| e.request.body.bytes.len() == 256 << 10), "a record is whole or not there");
     assert!(exchanges.iter().any(|e| &e.request.target[..] == b"/after"));
+}
+
+/// What a process holds in memory, in bytes.
+fn resident(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).unwrap() << 10
+}
+
+#[test]
+fn memory_stays_flat_while_the_store_is_dead() {
+    let (origin, nobody) = (Receiver::start(), Refusing::new());
+    let store = format!("kafka://{}/traffic", nobody.addr());
+    let flags = ["--store", &store, "--upstream", &origin.url(), "--memory-limit", "4MiB", "--drain-timeout", "1s"];
+    let mut recorder = Running::start(&[&flags[..], &["--body-limit", "256KiB"]].concat());
+    let mut client = RawClient::connect(recorder.addr());
+    let mut send =
+        |count: usize| (0..count).for_each(|_| assert_eq!(client.exchange(post("/", 64 << 10)).status(), 200));
+    // The budget is used up several times over before the first look.
+    send(300);
+    let before = resident(recorder.program().pid());
+    send(2000);
+    let after = resident(recorder.program().pid());
+    // 125 MiB of bodies have passed: a tenth of them would be a leak, allocators' habits are far below.
+    assert!(after < before + (12 << 20), "{before} bytes have become {after}");
+    drop(client);
+    recorder.signal("TERM");
+    let finished = recorder.finish().expect(0);
+    assert!(finished.stderr.contains("seen 2300"), "{}", finished.stderr);
 }
