@@ -1,6 +1,6 @@
 //! The codec: an exchange as the bytes that are kept for ever.
 //!
-//! A record is an [envelope](envelope) (magic, format version, flags) followed by the bincode encoding of that
+//! A record is an envelope (magic, format version, flags) followed by the bincode encoding of that
 //! version's wire struct. The version is read from the envelope, never guessed. Every version that was ever written
 //! stays readable: `golden/` holds the bytes that prove it.
 

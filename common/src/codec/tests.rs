@@ -194,6 +194,8 @@ proptest! {
 #[test]
 fn the_bytes_are_those_of_bincodes_derive() {
     type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
+    type Body<'a> = (&'a [u8], u64, bool);
+    type Answer<'a> = (u16, Pairs<'a>, Body<'a>, Pairs<'a>, u64);
     #[derive(bincode::Encode)]
     struct Wire<'a> {
         id: [u8; 16],
@@ -201,7 +203,7 @@ fn the_bytes_are_those_of_bincodes_derive() {
         client: &'a [u8],
         request: (&'a [u8], &'a [u8], u8, u8, &'a [u8]),
         headers: Pairs<'a>,
-        body: (&'a [u8], u64, bool),
+        body: Body<'a>,
         trailers: Pairs<'a>,
         session: &'a [u8],
         sampled_ppb: u32,
@@ -209,7 +211,7 @@ fn the_bytes_are_those_of_bincodes_derive() {
         recorder: &'a str,
         ending: u8,
         total_ns: u64,
-        response: Option<(u16, Pairs<'a>, (&'a [u8], u64, bool), Pairs<'a>, u64)>,
+        response: Option<Answer<'a>>,
     }
     let exchange = full();
     let (q, p) = (&exchange.request, exchange.response.as_ref().unwrap());
