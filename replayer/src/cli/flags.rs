@@ -21,7 +21,7 @@ use crate::traffic::Output;
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct SourceFlags {
-    /// Where the traffic is: sqlite:FILE or kafka://HOST:PORT[,HOST:PORT]/TOPIC.
+    /// Where the traffic is: sqlite:FILE or kafka://HOST:PORT/TOPIC.
     #[arg(long, env = "UMBRA_STORE", value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreSetting>,
