@@ -150,6 +150,7 @@ impl Client {
             scheme: Scheme::Http,
             head,
             body: BodyCopy::default(),
+            whole: false,
             trailers: Fields::default(),
             session,
             sampled_at: worker.sampler.fraction(),

@@ -87,7 +87,7 @@ pub struct Body {
     pub bytes: Bytes,
     /// The length that passed through, in bytes.
     pub length: u64,
-    /// The body was longer than what was kept.
+    /// The body was longer than what was kept, or its end never came.
     pub truncated: bool,
 }
 

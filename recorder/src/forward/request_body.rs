@@ -68,6 +68,11 @@ pub(crate) enum BodyError {
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming, tap: Option<Tap>) -> Self {
+        if inner.is_end_stream()
+            && let Some(tap) = &tap
+        {
+            tap.request_end();
+        }
         Self { inner, tap, gate: None, progress: None }
     }
 
@@ -101,7 +106,12 @@ impl Body for RequestBody {
         }
         loop {
             let frame = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-                None => return Poll::Ready(None),
+                None => {
+                    if let Some(tap) = &this.tap {
+                        tap.request_end();
+                    }
+                    return Poll::Ready(None);
+                }
                 Some(Err(error)) => {
                     if let Some(tap) = &this.tap {
                         tap.end(Ending::ClientAborted);
@@ -117,6 +127,10 @@ impl Body for RequestBody {
                 Ok(data) => {
                     if let Some(tap) = &this.tap {
                         tap.request_data(&data);
+                        // Whoever knows the length does not ask for more.
+                        if this.inner.is_end_stream() {
+                            tap.request_end();
+                        }
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
@@ -124,6 +138,7 @@ impl Body for RequestBody {
                     let Ok(mut trailers) = frame.into_trailers() else { continue };
                     if let Some(tap) = &this.tap {
                         tap.request_trailers(&trailers);
+                        tap.request_end();
                     }
                     if clean_trailers(&mut trailers) {
                         return Poll::Ready(Some(Ok(Frame::trailers(trailers))));

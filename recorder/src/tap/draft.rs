@@ -31,6 +31,8 @@ pub(crate) struct Draft {
     pub(crate) scheme: Scheme,
     pub(crate) head: RequestHead,
     pub(crate) body: BodyCopy,
+    /// Whether the end of the request has come.
+    pub(crate) whole: bool,
     pub(crate) trailers: Fields,
     pub(crate) session: Bytes,
     pub(crate) sampled_at: Fraction,
@@ -62,6 +64,10 @@ pub(crate) struct Limits {
 impl Draft {
     pub(crate) fn request_data(&mut self, chunk: &[u8], limits: Limits) -> Result<(), NoRoom> {
         self.body.take(chunk, limits.body, &mut self.permit)
+    }
+
+    pub(crate) fn request_end(&mut self) {
+        self.whole = true;
     }
 
     pub(crate) fn request_trailers(&mut self, trailers: &HeaderMap) -> Result<(), NoRoom> {
@@ -111,11 +117,14 @@ impl Draft {
     /// The finished exchange with what its receipt needs. One that nobody ended was left by its client.
     pub(crate) fn finish(self, upstream: &Arc<str>, recorder: &Arc<str>) -> (Exchange, Entry<RecordOutcome>, Permit) {
         let (ending, total) = self.ended.unwrap_or_else(|| (Ending::ClientAborted, self.started.elapsed()));
+        let mut body = self.body.into_body();
+        // Half a request looks like a whole one to whoever replays it.
+        body.truncated |= !self.whole;
         let exchange = Exchange {
             id: self.id,
             arrival: self.arrival,
             client: Some(self.client),
-            request: self.head.into_request(self.scheme, self.body.into_body(), self.trailers),
+            request: self.head.into_request(self.scheme, body, self.trailers),
             session: self.session,
             sampled_at: self.sampled_at,
             upstream: Arc::clone(upstream),

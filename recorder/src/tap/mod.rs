@@ -91,6 +91,14 @@ impl Tap {
         self.keep(|draft, _| draft.request_trailers(trailers));
     }
 
+    /// The request has come whole.
+    pub(crate) fn request_end(&self) {
+        self.keep(|draft, _| {
+            draft.request_end();
+            Ok(())
+        });
+    }
+
     pub(crate) fn response_head(&self, head: &Parts) {
         self.keep(|draft, limits| draft.response_head(head, limits));
     }

@@ -46,6 +46,7 @@ impl Bench {
             scheme: Scheme::Http,
             head: RequestHead::listed(&parts, false),
             body: BodyCopy::default(),
+            whole: true,
             trailers: Fields::default(),
             session: Bytes::new(),
             sampled_at: Fraction::ALL,
