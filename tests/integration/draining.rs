@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use umbra_tests::http2::Http2Client;
 use umbra_tests::origin::{Answer, Origin};
+use umbra_tests::receiver::Receiver;
 use umbra_tests::stores::TestStore;
 use umbra_tests::wait::{Gate, eventually};
 use umbra_tests::wire::RawClient;
@@ -45,6 +49,41 @@ on_both_stores! {
         assert!(finished.stderr.contains(&sum), "'{sum}' is missing in: {}", finished.stderr);
         assert_eq!(store.exchanges().len(), answered);
     }
+}
+
+/// A client that calls until the recorder says goodbye; a call that was taken must be answered.
+fn call(mut client: Http2Client, answered: &AtomicUsize) {
+    loop {
+        let request = Request::post("http://a/load").body(Bytes::from_static(b"hello")).unwrap();
+        match client.try_exchange(request, HeaderMap::new()) {
+            Ok(response) => assert_eq!(response.head.status(), 200),
+            Err(error) => {
+                assert!(error.is_canceled() || error.is_closed(), "a request that had begun failed: {error:?}");
+                return;
+            }
+        }
+        answered.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_drain_says_goodbye_to_http2_and_fails_no_call() {
+    let (origin, store) = (Receiver::start(), TestStore::sqlite());
+    let recorder = Running::start(&["--store", store.url(), "--upstream", &origin.url()]);
+    let answered = AtomicUsize::new(0);
+    let finished = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let client = Http2Client::connect(recorder.addr());
+            scope.spawn(|| call(client, &answered));
+        }
+        eventually("traffic", || answered.load(Ordering::SeqCst) > 300);
+        recorder.signal("TERM");
+        recorder.finish()
+    });
+    let finished = finished.expect(0);
+    let answered = answered.into_inner();
+    assert_eq!(origin.count(), answered, "each request that reached the origin was answered");
+    assert!(finished.stderr.contains(&format!("seen {answered} = recorded {answered}")), "{}", finished.stderr);
 }
 
 #[test]

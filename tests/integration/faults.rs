@@ -212,6 +212,15 @@ on_both_stores! {
         assert_eq!(finished.status, Some(0), "{finished:?}");
     }
 
+    fn a_store_of_nothing_but_garbage_fails_a_replay(store: &TestStore) {
+        let at = Timestamp::now().before(Duration::from_secs(5));
+        write_raw(&store.config(), vec![(ExchangeId::new(at, 1), at, b"garbage".to_vec())]);
+        let staging = Origin::start();
+        let finished = replay_all(store, &staging, &["--rate", "max"]).expect(1);
+        assert!(finished.stderr.contains("no record of the window can be read"), "{}", finished.stderr);
+        assert_eq!(staging.begun(), 0);
+    }
+
     fn an_upstream_that_refuses_is_502_and_recorded(store: &TestStore) {
         let nobody = Refusing::new();
         let process =
