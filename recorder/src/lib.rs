@@ -13,6 +13,7 @@ mod accept;
 mod admin;
 mod answer;
 pub mod config;
+mod deadlines;
 mod edge;
 mod forward;
 mod metrics;

@@ -14,14 +14,12 @@ use umbra_common::ledger::{Ledger, RecordOutcome};
 
 use crate::accept::{self, Closing};
 use crate::config::{Config, Mode};
+use crate::deadlines::{Deadlines, LOOK};
 use crate::forward::Forwarder;
 use crate::metrics::Counters;
 use crate::queue::{Batch, Outbox};
 use crate::sample::Sampler;
 use crate::tap::{Budget, Limits, Taps};
-
-/// How often open exchanges and idle connections are looked over.
-const SWEEP: Duration = Duration::from_secs(1);
 
 /// How long an idle connection is left open, in a drain, for a request that is already under way to it.
 const LINGER: Duration = Duration::from_millis(250);
@@ -55,6 +53,7 @@ pub(crate) struct Worker {
     pub(crate) taps: Rc<Taps>,
     pub(crate) way: Way,
     pub(crate) closing: Rc<Closing>,
+    pub(crate) deadlines: Rc<Deadlines>,
     outbox: Rc<Outbox>,
 }
 
@@ -71,6 +70,7 @@ impl Worker {
     fn new(shared: &Shared, batches: Sender<Batch>) -> Rc<Self> {
         let config = &shared.config;
         let outbox = Outbox::new(batches);
+        let deadlines = Deadlines::new();
         let limits = Limits { body: config.body_limit.as_usize(), responses: config.responses };
         Rc::new(Self {
             ledger: Arc::clone(&shared.ledger),
@@ -80,19 +80,25 @@ impl Worker {
             ids: RefCell::new(IdSource::new()),
             taps: Taps::new(limits, Rc::clone(&outbox)),
             way: match &config.mode {
-                Mode::Forward(upstream) => Way::Forward(Forwarder::new(upstream.clone(), config.upstream_timeout)),
+                Mode::Forward(upstream) => {
+                    let timeout = config.upstream_timeout;
+                    Way::Forward(Forwarder::new(upstream.clone(), timeout, Rc::clone(&deadlines)))
+                }
                 Mode::Sink => Way::Sink,
             },
             closing: Rc::default(),
+            deadlines,
             outbox,
         })
     }
 
-    async fn sweep(self: Rc<Self>) {
-        let mut ticks = interval(SWEEP);
+    /// Looks over everything that can take too long.
+    async fn look_over(self: Rc<Self>) {
+        let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            self.deadlines.look();
             self.taps.emit_overdue();
             if let Way::Forward(forwarder) = &self.way {
                 forwarder.close_idle();
@@ -139,7 +145,7 @@ pub(crate) fn run(
         let worker = Worker::new(shared, batches);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tokio::task::spawn_local(Rc::clone(&worker.outbox).keep_handing_over());
-        tokio::task::spawn_local(Rc::clone(&worker).sweep());
+        tokio::task::spawn_local(Rc::clone(&worker).look_over());
         let deadline = tokio::select! {
             never = accept::accept(&listener, &worker) => match never {},
             deadline = drain_begins(&mut phase) => deadline,

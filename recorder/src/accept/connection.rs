@@ -1,10 +1,11 @@
 //! One client's connection, from its first byte to its last.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -16,13 +17,17 @@ use tokio::time::timeout;
 
 use super::closing::Seat;
 use super::executor::LocalExecutor;
+use super::pace::{Cut, Pace};
 use super::sniff::{Spoken, sniff};
 use crate::edge::{Guarded, HeadLimits, LARGEST_HEAD, MOST_FIELDS, Refusal, Watch};
 use crate::serve::Client;
 use crate::worker::Worker;
 
-/// A request's head has to come within this time; a connection without one is closed after it.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A request's head has to come within this time, as has the first byte of a connection.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection is kept this long for another request.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// How long a refused client is given to take its answer.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -68,8 +73,7 @@ async fn first(stream: &TcpStream, seat: &Seat) -> Option<Spoken> {
 async fn http1(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        // Slow heads and idle connections are seen to by `Pace`.
         .preserve_header_case(true)
         // The guard counts them.
         .max_headers(MOST_FIELDS)
@@ -81,20 +85,24 @@ async fn http1(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
         Rc::clone(client).serve_http1(request, watch.take_head().unwrap_or_default())
     });
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
-    let ended = tokio::select! {
-        ended = until_closed(Pin::new(&mut connection), seat, http1::Connection::graceful_shutdown) => Some(ended),
-        _ = watch.refused() => None,
-    };
-    match ended {
-        Some(Ok(())) => {}
-        Some(Err(error)) => {
+    let pace = Pace::new(client, &watch);
+    let ended = until_closed(Pin::new(&mut connection), seat, http1::Connection::graceful_shutdown, |cx| {
+        if watch.refusal().is_some() { Some(Cut::Refused) } else { pace.is_too_slow(cx) }
+    });
+    match ended.await {
+        Ok(Ok(())) | Err(Cut::Idle) => {}
+        Ok(Err(error)) => {
             // What passed the guard and is no HTTP to the library; it has answered for itself.
             if error.is_parse() {
                 client.refused(Refusal::Malformed);
             }
             tracing::debug!(%error, "a client's connection broke");
         }
-        None => {
+        Err(Cut::SlowHead) => {
+            client.refused(Refusal::SlowHead);
+            say(connection.into_parts().io.into_inner(), Refusal::SlowHead).await;
+        }
+        Err(Cut::Refused) => {
             let is_owed = || watch.has_head() || client.answers() > 0;
             if watch.is_between_requests() && is_owed() {
                 // The requests before a refused one are answered, if their client takes the answers.
@@ -115,7 +123,7 @@ async fn http1(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
 }
 
 /// Says why, where no answer has begun that this would be taken for a part of, and closes.
-async fn refuse(mut stream: Guarded<TcpStream>, client: &Client, watch: &Watch) {
+async fn refuse(stream: Guarded<TcpStream>, client: &Client, watch: &Watch) {
     let Some(refusal) = watch.refusal() else { return };
     if watch.is_between_requests() {
         client.refused(refusal);
@@ -124,19 +132,24 @@ async fn refuse(mut stream: Guarded<TcpStream>, client: &Client, watch: &Watch) 
         client.worker().counters.refused(refusal);
     }
     if !watch.is_answering() {
-        let (status, text) = (refusal.status(), refusal.as_str());
-        let body = format!("umbra-recorder: {text}\n");
-        let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        let said = async {
-            stream.write_all(answer.as_bytes()).await?;
-            stream.close().await
-        };
-        // A client that is gone needs no answer.
-        let _ = timeout(FAREWELL, said).await;
+        say(stream, refusal).await;
     }
+}
+
+/// Answers with a refusal, and closes.
+async fn say(mut stream: Guarded<TcpStream>, refusal: Refusal) {
+    let (status, text) = (refusal.status(), refusal.as_str());
+    let body = format!("umbra-recorder: {text}\n");
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let said = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.close().await
+    };
+    // A client that is gone needs no answer.
+    let _ = timeout(FAREWELL, said).await;
 }
 
 async fn http2(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
@@ -150,20 +163,29 @@ async fn http2(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
         .max_header_list_size(u32::try_from(LARGEST_HEAD).unwrap_or(u32::MAX));
     let service = service_fn(|request| Rc::clone(client).serve_http2(request));
     let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    if let Err(error) = until_closed(connection, seat, http2::Connection::graceful_shutdown).await {
+    let ended = until_closed(connection, seat, http2::Connection::graceful_shutdown, |_| None::<Infallible>);
+    if let Ok(Err(error)) = ended.await {
         tracing::debug!(%error, "a client's connection broke");
     }
 }
 
-/// Drives a connection, and tells it once when the worker is about to stop.
-async fn until_closed<C: Future>(mut connection: Pin<&mut C>, seat: &Seat, close: impl Fn(Pin<&mut C>)) -> C::Output {
+/// Drives a connection, and tells it once when the worker is about to stop. What `cut` says ends it early.
+async fn until_closed<C: Future, E>(
+    mut connection: Pin<&mut C>,
+    seat: &Seat,
+    close: impl Fn(Pin<&mut C>),
+    cut: impl Fn(&Context<'_>) -> Option<E>,
+) -> Result<C::Output, E> {
     let mut told = false;
     poll_fn(|cx| {
         if !told && seat.is_to_close(cx) {
             told = true;
             close(connection.as_mut());
         }
-        connection.as_mut().poll(cx)
+        match connection.as_mut().poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(Ok(ended)),
+            Poll::Pending => cut(cx).map_or(Poll::Pending, |why| Poll::Ready(Err(why))),
+        }
     })
     .await
 }

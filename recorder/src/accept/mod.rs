@@ -4,6 +4,7 @@ mod closing;
 mod connection;
 mod executor;
 mod listener;
+mod pace;
 mod sniff;
 
 pub(crate) use closing::Closing;

@@ -7,6 +7,8 @@ use http::StatusCode;
 pub(crate) enum Refusal {
     /// It is no HTTP: hyper's parser stopped.
     Malformed,
+    /// Its head did not come in time.
+    SlowHead,
     /// No host is named.
     NoHost,
     /// More than one host is named.
@@ -49,8 +51,9 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// Every reason, each once.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Malformed,
+        Self::SlowHead,
         Self::NoHost,
         Self::ManyHosts,
         Self::BadHost,
@@ -76,6 +79,7 @@ impl Refusal {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::SlowHead => "slow_head",
             Self::NoHost => "no_host",
             Self::ManyHosts => "many_hosts",
             Self::BadHost => "bad_host",
@@ -101,6 +105,7 @@ impl Refusal {
     /// What its client is told.
     pub(crate) fn status(self) -> StatusCode {
         match self {
+            Self::SlowHead => StatusCode::REQUEST_TIMEOUT,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyFields | Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,

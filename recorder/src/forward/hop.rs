@@ -4,8 +4,17 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE
 use http::{HeaderMap, Version};
 use umbra_common::exchange::Scheme;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HOPS: usize = 6;
+
+/// What is for one connection by definition.
+static HOP_BY_HOP: [HeaderName; HOPS] = [
+    CONNECTION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
@@ -30,31 +39,21 @@ const NO_TRAILERS: [&str; 14] = [
 
 /// Removes what is for this connection alone. Says whether the sender takes trailers (`TE: trailers`).
 pub(super) fn strip(headers: &mut HeaderMap) -> bool {
-    let mut found = [false; 5];
+    let mut found = [false; HOPS];
     let mut named = Vec::new();
     for (name, value) in headers.iter() {
-        match *name {
-            CONNECTION => {
-                found[0] = true;
-                // A client that names Host here would have the origin see none.
-                named.extend(tokens(value).filter(|name| *name != HOST && *name != CONTENT_LENGTH));
-            }
-            TE => found[1] = true,
-            TRANSFER_ENCODING => found[2] = true,
-            UPGRADE => found[3] = true,
-            ref name if *name == KEEP_ALIVE || *name == PROXY_CONNECTION => found[4] = true,
-            _ => {}
+        let Some(at) = HOP_BY_HOP.iter().position(|hop| hop == name) else { continue };
+        found[at] = true;
+        if *name == CONNECTION && !matches!(value.as_bytes(), b"keep-alive" | b"close") {
+            // A client that names Host here would have the origin see none.
+            named.extend(tokens(value).filter(|name| *name != HOST && *name != CONTENT_LENGTH));
         }
     }
-    if found == [false; 5] {
-        return false;
-    }
-    let takes_trailers =
-        found[1] && headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    let takes_trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
     for name in named {
         headers.remove(name);
     }
-    for name in [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION] {
+    for (name, _) in HOP_BY_HOP.iter().zip(found).filter(|(_, found)| *found) {
         headers.remove(name);
     }
     takes_trailers

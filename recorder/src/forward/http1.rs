@@ -11,6 +11,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use super::connect::connect;
 use super::{Failure, RequestBody};
 use crate::config::Upstream;
+use crate::deadlines::Deadlines;
 
 /// An idle connection older than this is not used again. Below the 5 s after which Node.js and uvicorn close theirs, so
 /// that a request seldom meets a connection that is just being closed.
@@ -27,6 +28,7 @@ const MOST_FIELDS: usize = 256;
 pub(super) struct Pool {
     upstream: Upstream,
     idle: RefCell<Vec<Idle>>,
+    deadlines: Rc<Deadlines>,
 }
 
 #[derive(Debug)]
@@ -43,8 +45,8 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    pub(super) fn new(upstream: Upstream) -> Rc<Self> {
-        Rc::new(Self { upstream, idle: RefCell::default() })
+    pub(super) fn new(upstream: Upstream, deadlines: Rc<Deadlines>) -> Rc<Self> {
+        Rc::new(Self { upstream, idle: RefCell::default(), deadlines })
     }
 
     /// Sends a request over a connection that is free, or a new one.
@@ -84,9 +86,9 @@ impl Pool {
     }
 
     fn take(&self) -> Option<SendRequest<RequestBody>> {
-        let mut idle = self.idle.borrow_mut();
+        let (mut idle, now) = (self.idle.borrow_mut(), self.deadlines.now());
         while let Some(last) = idle.pop() {
-            if last.sender.is_ready() && last.since.elapsed() < IDLE {
+            if last.sender.is_ready() && now.saturating_duration_since(last.since) < IDLE {
                 return Some(last.sender);
             }
         }
@@ -96,13 +98,13 @@ impl Pool {
     fn put(&self, sender: SendRequest<RequestBody>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST_IDLE {
-            idle.push(Idle { sender, since: Instant::now() });
+            idle.push(Idle { sender, since: self.deadlines.now() });
         }
     }
 
     /// Closes what has been idle for too long.
     pub(super) fn close_idle(&self) {
-        let now = Instant::now();
+        let now = self.deadlines.now();
         self.idle.borrow_mut().retain(|i| !i.sender.is_closed() && now.saturating_duration_since(i.since) < IDLE);
     }
 }

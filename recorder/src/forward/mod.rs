@@ -29,6 +29,7 @@ use umbra_common::exchange::Scheme;
 
 use crate::answer::grpc_kind;
 use crate::config::{Protocol, Upstream};
+use crate::deadlines::{Deadlines, Elapsed};
 use expect::Gate;
 
 /// One worker's way to the upstream.
@@ -38,6 +39,7 @@ pub(crate) struct Forwarder {
     http1: Rc<http1::Pool>,
     http2: Rc<http2::Channel>,
     timeout: Duration,
+    deadlines: Rc<Deadlines>,
 }
 
 /// Who sent a request, as the upstream is told.
@@ -50,9 +52,10 @@ pub(crate) struct Sender<'a> {
 }
 
 impl Forwarder {
-    pub(crate) fn new(upstream: Upstream, timeout: Duration) -> Self {
-        let (http1, http2) = (http1::Pool::new(upstream.clone()), http2::Channel::new(upstream.clone()));
-        Self { upstream, http1, http2, timeout }
+    pub(crate) fn new(upstream: Upstream, timeout: Duration, deadlines: Rc<Deadlines>) -> Self {
+        let http1 = http1::Pool::new(upstream.clone(), Rc::clone(&deadlines));
+        let http2 = http2::Channel::new(upstream.clone());
+        Self { upstream, http1, http2, timeout, deadlines }
     }
 
     /// Sends a request on and brings the response, whose body is still to come.
@@ -85,7 +88,7 @@ impl Forwarder {
         }
         let answer = self.answer(http2, request);
         let (response, lease) = match progress {
-            None => timeout(self.timeout, answer).await.map_err(|_| Failure::ResponseTimeout)??,
+            None => self.deadlines.within(self.timeout, answer).await.map_err(|Elapsed| Failure::ResponseTimeout)??,
             Some(progress) => self.answer_to_body(answer, &progress, gate.as_ref()).await?,
         };
         let (mut parts, incoming) = response.into_parts();
@@ -131,10 +134,10 @@ impl Forwarder {
         }
         loop {
             let before = progress.state();
-            match timeout(self.timeout, &mut answer).await {
+            match self.deadlines.within(self.timeout, &mut answer).await {
                 Ok(answer) => return answer,
-                Err(_) if before.is_done() => return Err(Failure::ResponseTimeout),
-                Err(_) => {}
+                Err(Elapsed) if before.is_done() => return Err(Failure::ResponseTimeout),
+                Err(Elapsed) => {}
             }
         }
     }

@@ -9,6 +9,9 @@ use umbra_common::shadow_host;
 
 use crate::edge::HeadView;
 
+/// Room for so many fields is made at once: browsers and gRPC clients send fewer.
+const USUAL_FIELDS: usize = 24;
+
 /// What arrived, in one or a few small allocations that hold nothing else alive.
 #[derive(Debug)]
 pub(crate) struct RequestHead {
@@ -59,7 +62,11 @@ impl RequestHead {
             Form::Wire(bytes) => {
                 // The guard let it through, so it is a head.
                 let (method, target, is_11, fields) = HeadView::of(&bytes).map_or_else(Default::default, |view| {
-                    (bytes.slice_ref(view.method), bytes.slice_ref(view.target), view.is_11, view.fields().collect())
+                    let mut fields = Fields::with_capacity(USUAL_FIELDS, bytes.len());
+                    for (name, value) in view.fields() {
+                        fields.push(name, value);
+                    }
+                    (bytes.slice_ref(view.method), bytes.slice_ref(view.target), view.is_11, fields)
                 });
                 (method, target, if is_11 { HttpVersion::Http11 } else { HttpVersion::Http10 }, None, fields)
             }

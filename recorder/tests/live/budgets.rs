@@ -11,7 +11,8 @@ fn measuring() -> Origin {
         let length: usize = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
         let got = wire.read_until("END").len();
         assert_eq!(got, length);
-        wire.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{length}", length.to_string().len()));
+        let answer = length.to_string();
+        wire.send(format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{answer}", answer.len()));
     })
 }
 

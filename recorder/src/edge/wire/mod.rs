@@ -99,6 +99,11 @@ impl Guard {
         self.heads.pop_front()
     }
 
+    /// Whether a head has begun and not ended.
+    pub(crate) fn is_in_head(&self) -> bool {
+        matches!(self.state, State::Head(_)) && !self.partial.is_empty()
+    }
+
     /// Whether what was refused was a head: what came before it is a whole request.
     pub(crate) fn was_at_head(&self) -> bool {
         matches!(self.state, State::Refused { at_head: true, .. })
