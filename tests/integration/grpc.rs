@@ -23,7 +23,7 @@ fn call_all(client: &mut GrpcClient) {
     assert_eq!(client.chat(&["Flo", "Gus"]).unwrap(), ["Hello Flo!", "Hello Gus!"]);
     let status = client.say_hello(tonic::Request::new(hello("nobody", 1))).unwrap_err();
     assert_eq!((status.code(), status.message()), (tonic::Code::NotFound, "nobody is not here"));
-    assert_eq!(client.chat(&["Hal", "nobody"]).unwrap_err().code(), tonic::Code::NotFound);
+    assert_eq!(client.say_many_hellos("nobody", 3).unwrap_err().code(), tonic::Code::NotFound);
 }
 
 /// What must be the same in production and in staging.
