@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use sha2::{Digest, Sha256};
 
 use crate::http_server::HttpServer;
@@ -49,13 +49,20 @@ pub type Multiset = BTreeMap<Counted, u32>;
 #[derive(Debug)]
 pub struct Receiver {
     server: HttpServer,
-    counts: Arc<Mutex<(usize, Multiset)>>,
+    counts: Arc<Mutex<Counts>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    http2: usize,
+    kinds: Multiset,
 }
 
 impl Receiver {
     /// Starts one.
     pub fn start() -> Self {
-        let counts = Arc::new(Mutex::new((0, Multiset::new())));
+        let counts = Arc::<Mutex<Counts>>::default();
         let counting = Arc::clone(&counts);
         let server = HttpServer::start(service_fn(move |request| receive(request, Arc::clone(&counting))));
         Self { server, counts }
@@ -73,7 +80,16 @@ impl Receiver {
 
     /// How many requests came.
     pub fn count(&self) -> usize {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).0
+        self.counts().all
+    }
+
+    /// How many of them came by HTTP/2.
+    pub fn http2_count(&self) -> usize {
+        self.counts().http2
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until so many requests have come.
@@ -84,14 +100,11 @@ impl Receiver {
 
     /// What came, and how often.
     pub fn multiset(&self) -> Multiset {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.counts().kinds.clone()
     }
 }
 
-async fn receive(
-    request: Request<Incoming>,
-    counts: Arc<Mutex<(usize, Multiset)>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn receive(request: Request<Incoming>, counts: Arc<Mutex<Counts>>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else {
         // Half a request is none: its sender sees an error.
@@ -103,8 +116,9 @@ async fn receive(
     let target = head.uri.path_and_query().map_or("", |t| t.as_str());
     let counted = Counted::new(head.method.as_str(), target, &body.to_bytes(), &host);
     let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-    counts.0 += 1;
-    *counts.1.entry(counted).or_default() += 1;
+    counts.all += 1;
+    counts.http2 += usize::from(head.version == Version::HTTP_2);
+    *counts.kinds.entry(counted).or_default() += 1;
     Ok(Response::new(Full::default()))
 }
 

@@ -1,7 +1,11 @@
 //! What a client sends reaches the origin and the store as it was sent, and the answer reaches the client.
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use umbra_common::exchange::{Ending, Exchange, Fields, HttpVersion, Scheme};
+use umbra_tests::http2::Http2Client;
 use umbra_tests::origin::{Answer, Origin};
+use umbra_tests::receiver::{Counted, Receiver};
 use umbra_tests::recorder::TestRecorder;
 use umbra_tests::stores::TestStore;
 use umbra_tests::wire::{Head, RawResponse};
@@ -144,6 +148,28 @@ on_both_stores! {
         let arrived: Vec<_> = origin.requests().iter().map(|r| text(r.head.target())).collect();
         assert_eq!(arrived[4..6], ["*", "/absolute?q"]);
     }
+}
+
+#[test]
+fn an_http2_request_is_stored_with_its_authority_and_its_trailers() {
+    let (upstream, store) = (Receiver::start(), TestStore::sqlite());
+    let recorder = TestRecorder::start(&store, &format!("h2c://{}", upstream.addr()), &[]);
+    let mut client = Http2Client::connect(recorder.addr());
+    let odd = HeaderValue::from_bytes(b"\x80\xff").unwrap();
+    let request = Request::post("http://api.example.com:8443/a?b=%20").header("x-odd", odd).header("x-dup", "1");
+    let request = request.header("x-dup", "2").body(Bytes::from_static(b"body")).unwrap();
+    let trailers: HeaderMap = [(HeaderName::from_static("x-sum"), HeaderValue::from_static("4"))].into_iter().collect();
+    assert_eq!(client.try_exchange(request, trailers).unwrap().head.status(), 200);
+    drop(client);
+    recorder.drain();
+    let request = store.exchanges().remove(0).request;
+    assert_eq!((request.version, text(&request.authority)), (HttpVersion::Http2, "api.example.com:8443".to_owned()));
+    assert_eq!((text(&request.target), &request.body.bytes[..]), ("/a?b=%20".to_owned(), &b"body"[..]));
+    assert_eq!(request.headers.get("x-odd"), Some(&b"\x80\xff"[..]));
+    assert_eq!(request.headers.get_all("x-dup").collect::<Vec<_>>(), [b"1", b"2"]);
+    assert_eq!(pairs(&request.trailers), [("x-sum".to_owned(), b"4".to_vec())]);
+    assert_eq!(upstream.http2_count(), 1);
+    assert_eq!(upstream.multiset()[&Counted::new("POST", "/a?b=%20", b"body", "api.example.com:8443")], 1);
 }
 
 #[test]

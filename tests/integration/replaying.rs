@@ -168,6 +168,17 @@ fn a_constant_rate_is_kept() {
 }
 
 #[test]
+fn a_ramp_begins_slowly_and_ends_fast() {
+    let store = TestStore::sqlite();
+    store.write(&sequence(60, Duration::ZERO));
+    let staging = Origin::start();
+    let report = replay(&store, &["--target", &target("b", &staging), "--ramp", "10/s..100/s:1s"]);
+    assert_eq!(staging.wait_for(60).len(), 60);
+    // The first second of the ramp has room for 55, on average half of its end; the last 5 come at 100/s.
+    assert!(report.seconds >= 1.0, "faster than asked: {} s", report.seconds);
+}
+
+#[test]
 fn an_answer_that_is_late_moves_no_other_request() {
     let store = TestStore::sqlite();
     store.write(&sequence(20, Duration::from_millis(10)));

@@ -114,5 +114,6 @@ on_both_stores! {
         let ledger = report.targets[0].ledger.to_string();
         assert_eq!(ledger, format!("seen {REQUESTS} = answered {REQUESTS}"));
         assert_same(&sent(|host| format!("{host}-shadow")), &staging.multiset());
+        assert_eq!(staging.http2_count(), REQUESTS / (CLIENTS + 1), "what came by HTTP/2 goes by HTTP/2");
     }
 }
