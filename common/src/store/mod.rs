@@ -168,6 +168,10 @@ pub trait Follow: Send {
     /// Everything in the position's partition up to and including it is done: a restart goes on behind it.
     fn done(&mut self, upto: Position) -> Result<(), StoreError>;
 
+    /// Called at least every second by a caller that has no room for records: keeps the group's hold on the log, and
+    /// writes what is done, without giving any.
+    fn tend(&mut self) -> Result<(), StoreError>;
+
     /// The partitions held now and the number there are: the share of a fleet-wide rate.
     fn share(&self) -> Share;
 

@@ -1,6 +1,6 @@
 //! The live tail of the topic, as a member of a consumer group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,13 @@ use super::group::Group;
 use super::read::read;
 use super::settings::{Role, Settings, refused};
 use super::trouble;
-use crate::store::{Follow, Next, Position, Share, StoreError};
+use crate::store::{Follow, Next, Position, Share, StoreError, Stored};
 
 /// While brokers are away, that is said this often.
 const WARN_EVERY: Duration = Duration::from_secs(30);
+
+/// Well within librdkafka's `max.poll.interval.ms` of five minutes.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 
 /// For what is done to be kept, and the group to be left.
 const LEAVE: Duration = Duration::from_secs(10);
@@ -27,6 +30,10 @@ pub(in crate::store) struct Follower {
     topic: String,
     consumer: BaseConsumer<Group>,
     warned: Option<Instant>,
+    /// When the group last heard from this member.
+    polled: Instant,
+    /// What came while none was asked for.
+    ahead: VecDeque<Stored>,
 }
 
 impl Follower {
@@ -39,7 +46,36 @@ impl Follower {
         let config = settings.config(Role::Follow(group));
         let consumer = BaseConsumer::from_config_and_context(&config, Group::new(topic, starts)).map_err(refused)?;
         consumer.subscribe(&[topic])?;
-        Ok(Self { brokers: settings.brokers.clone(), topic: topic.to_owned(), consumer, warned: None })
+        Ok(Self {
+            brokers: settings.brokers.clone(),
+            topic: topic.to_owned(),
+            consumer,
+            warned: None,
+            polled: Instant::now(),
+            ahead: VecDeque::new(),
+        })
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<Next, StoreError> {
+        self.polled = Instant::now();
+        let until = self.polled + wait;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let error = match self.consumer.poll(left) {
+                Some(Ok(message)) => return Ok(Next::Record(read(&message))),
+                Some(Err(error)) => Some(error),
+                None => None,
+            };
+            if let Some(error) = self.consumer.client().context().failure() {
+                return Err(error.into());
+            }
+            if let Some(error) = error {
+                self.judge(error)?;
+            }
+            if left.is_zero() {
+                return Ok(Next::Idle);
+            }
+        }
     }
 
     fn judge(&mut self, error: KafkaError) -> Result<(), StoreError> {
@@ -60,23 +96,9 @@ impl Follower {
 
 impl Follow for Follower {
     fn next(&mut self, wait: Duration) -> Result<Next, StoreError> {
-        let until = Instant::now() + wait;
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let error = match self.consumer.poll(left) {
-                Some(Ok(message)) => return Ok(Next::Record(read(&message))),
-                Some(Err(error)) => Some(error),
-                None => None,
-            };
-            if let Some(error) = self.consumer.client().context().failure() {
-                return Err(error.into());
-            }
-            if let Some(error) = error {
-                self.judge(error)?;
-            }
-            if left.is_zero() {
-                return Ok(Next::Idle);
-            }
+        match self.ahead.pop_front() {
+            Some(stored) => Ok(Next::Record(stored)),
+            None => self.poll(wait),
         }
     }
 
@@ -89,6 +111,23 @@ impl Follow for Follower {
         let mut next = TopicPartitionList::with_capacity(1);
         next.add_partition_offset(&self.topic, upto.partition, Offset::Offset(upto.offset + 1))?;
         Ok(self.consumer.store_offsets(&next)?)
+    }
+
+    /// A member that does not poll is taken for dead after `max.poll.interval.ms`. A poll of paused partitions gives no
+    /// record, but drops what was fetched ahead: it is done seldom.
+    fn tend(&mut self) -> Result<(), StoreError> {
+        if self.polled.elapsed() < SIGN_OF_LIFE {
+            return Ok(());
+        }
+        let held = self.consumer.assignment()?;
+        self.consumer.pause(&held)?;
+        let next = self.poll(Duration::ZERO);
+        // A rebalance in between has taken partitions away, or given some that were never paused.
+        let _ = self.consumer.resume(&held);
+        if let Next::Record(stored) = next? {
+            self.ahead.push_back(stored);
+        }
+        Ok(())
     }
 
     fn share(&self) -> Share {

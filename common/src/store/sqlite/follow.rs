@@ -60,12 +60,12 @@ impl Follower {
             done: None,
             moved: None,
         };
-        follower.tend()?;
+        follower.keep_hold()?;
         Ok(follower)
     }
 
     /// Writes what is done and renews or asks for the lease, when it is time to.
-    fn tend(&mut self) -> Result<(), StoreError> {
+    fn keep_hold(&mut self) -> Result<(), StoreError> {
         if self.asked.is_some_and(|at| at.elapsed() < KEEP_EVERY) {
             return Ok(());
         }
@@ -144,7 +144,7 @@ impl Follow for Follower {
     fn next(&mut self, wait: Duration) -> Result<Next, StoreError> {
         let until = Instant::now() + wait;
         loop {
-            self.tend()?;
+            self.keep_hold()?;
             if self.leased.is_some() {
                 if self.page.is_empty() {
                     self.fetch()?;
@@ -166,7 +166,11 @@ impl Follow for Follower {
         if self.leased.is_some() {
             self.done = self.done.max(Some(upto.offset));
         }
-        self.tend()
+        self.keep_hold()
+    }
+
+    fn tend(&mut self) -> Result<(), StoreError> {
+        self.keep_hold()
     }
 
     fn share(&self) -> Share {
