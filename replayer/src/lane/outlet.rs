@@ -11,11 +11,20 @@ use crate::report::{Account, Receipt};
 use crate::schedule::Scheduled;
 use crate::target::{ShadowRequest, Shot};
 
-/// The feeding end of a lane.
+/// The feeding end of a lane. Requests go into the queue by the handful: waking a sleeping thread for each would cost more
+/// than reading it.
 pub struct Outlet<R: Receipt> {
-    queue: Sender<Scheduled<Shot<R, Charge>>>,
+    queue: Sender<Handful<R>>,
     budget: Arc<Budget>,
+    /// Not in the queue yet.
+    pending: Handful<R>,
 }
+
+/// Some requests, in the order of their due times.
+pub(super) type Handful<R> = Vec<Scheduled<Shot<R, Charge>>>;
+
+/// Requests in one handful at most.
+pub(super) const HANDFUL: usize = 64;
 
 /// One request on its way into the lane.
 pub struct Outgoing<R: Receipt> {
@@ -24,41 +33,58 @@ pub struct Outgoing<R: Receipt> {
     /// Not sent any more after this.
     pub expires: Option<Instant>,
     /// What to send.
-    pub shadow: ShadowRequest,
+    pub shadow: Box<ShadowRequest>,
     /// Its place in the ledger.
     pub account: Account<R>,
 }
 
 /// While there is no room, the feeder's other duties are seen to this often.
 const TICK: Duration = Duration::from_millis(100);
-/// What a request costs beside its body and its fields.
+/// What a request costs beside its bytes.
 const OVERHEAD: usize = 1024;
 
 impl<R: Receipt> Outlet<R> {
     /// Into a queue, under a budget.
-    pub fn new(queue: Sender<Scheduled<Shot<R, Charge>>>, budget: Arc<Budget>) -> Self {
-        Self { queue, budget }
+    pub fn new(queue: Sender<Handful<R>>, budget: Arc<Budget>) -> Self {
+        Self { queue, budget, pending: Vec::new() }
     }
 
-    /// Puts a request into the queue, waiting for room, and calling `tick` meanwhile: it says whether to go on.
+    /// Takes a request, waiting for room, and calling `tick` meanwhile: it says whether to go on. [`flush`](Self::flush)
+    /// what was put before waiting for anything else.
     ///
     /// `false` where the lane has ended: the request's account is then closed as interrupted.
-    pub fn put(&self, next: Outgoing<R>, tick: &mut dyn FnMut() -> Result<bool, RunError>) -> Result<bool, RunError> {
+    pub fn put(&mut self, next: Outgoing<R>, tick: &mut Tick<'_>) -> Result<bool, RunError> {
         let Outgoing { due, expires, shadow, account } = next;
-        let size = OVERHEAD + usize::try_from(shadow.request.body().len()).unwrap_or(usize::MAX / 2);
-        let charge = loop {
-            match self.budget.charge(size, TICK) {
-                Some(charge) => break charge,
-                None if tick()? => {}
-                None => return Ok(false),
+        let mut charge = self.budget.charge(OVERHEAD + shadow.size, Duration::ZERO);
+        while charge.is_none() {
+            // What is pending holds a part of the budget.
+            if !self.flush(tick)? || !tick()? {
+                return Ok(false);
             }
-        };
-        let mut item = Scheduled { due, item: Shot { shadow, account, charge, expires } };
+            charge = self.budget.charge(OVERHEAD + shadow.size, TICK);
+        }
+        if let Some(charge) = charge {
+            self.pending.push(Scheduled { due, item: Shot { shadow, account, charge, expires } });
+        }
+        if self.pending.len() < HANDFUL { Ok(true) } else { self.flush(tick) }
+    }
+
+    /// Whether something has not been handed on.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Hands on what was put. `false` where the lane has ended.
+    pub fn flush(&mut self, tick: &mut Tick<'_>) -> Result<bool, RunError> {
+        if self.pending.is_empty() {
+            return Ok(true);
+        }
+        let mut handful = std::mem::take(&mut self.pending);
         loop {
-            match self.queue.send_timeout(item, TICK) {
+            match self.queue.send_timeout(handful, TICK) {
                 Ok(()) => return Ok(true),
                 Err(SendTimeoutError::Disconnected(_)) => return Ok(false),
-                Err(SendTimeoutError::Timeout(back)) => item = back,
+                Err(SendTimeoutError::Timeout(back)) => handful = back,
             }
             if !tick()? {
                 return Ok(false);
@@ -66,3 +92,6 @@ impl<R: Receipt> Outlet<R> {
         }
     }
 }
+
+/// What a feeder sees to while it waits; says whether to go on.
+pub(super) type Tick<'a> = dyn FnMut() -> Result<bool, RunError> + 'a;

@@ -39,12 +39,25 @@ const TEND_EVERY: Duration = Duration::from_millis(500);
 
 impl TailFeed {
     /// Feeds until the lane has ended; then waits for what is in flight, so that it is not sent again.
-    pub(crate) fn run(mut self, feed: Feed<Ticket>) -> Result<(), RunError> {
+    pub(crate) fn run(mut self, mut feed: Feed<Ticket>) -> Result<(), RunError> {
         let tracker = Arc::new(Tracker::default());
         let mut tended = None;
         while !feed.stop.is_stopped() {
             self.tend(&tracker, &mut tended)?;
-            let Next::Record(stored) = self.follow.next(WAIT)? else { continue };
+            // What is pending must not wait for traffic that may not come.
+            let wait = if feed.outlet.has_pending() { Duration::ZERO } else { WAIT };
+            let next = self.follow.next(wait)?;
+            let stop = &feed.stop;
+            let mut tick = || {
+                self.tend(&tracker, &mut tended)?;
+                Ok(!stop.is_stopped())
+            };
+            let Next::Record(stored) = next else {
+                if feed.outlet.flush(&mut tick)? {
+                    continue;
+                }
+                break;
+            };
             if let Ok(exchange) = &stored.exchange {
                 feed.live.set_behind(Timestamp::now().since(exchange.arrival));
             }
@@ -93,7 +106,8 @@ impl TailFeed {
         }
         *tended = Some(Instant::now());
         self.share.set(self.follow.share().fraction());
-        self.tell(tracker)
+        self.tell(tracker)?;
+        Ok(self.follow.tend()?)
     }
 
     /// When a record will be older than `--max-lag`.
@@ -103,7 +117,7 @@ impl TailFeed {
     }
 
     /// The shadow request of a record, or how it ends without one.
-    fn admit(&mut self, stored: Stored) -> Result<Result<ShadowRequest, ReplayOutcome>, RunError> {
+    fn admit(&mut self, stored: Stored) -> Result<Result<Box<ShadowRequest>, ReplayOutcome>, RunError> {
         let skip = |why| Ok(Err(ReplayOutcome::Skipped(why)));
         let exchange = match stored.exchange {
             Ok(exchange) => exchange,

@@ -10,6 +10,7 @@ use std::thread::{Builder, JoinHandle};
 use tokio::sync::mpsc;
 use umbra_common::ledger::{Ledger, ReplayOutcome};
 
+use super::outlet::HANDFUL;
 use super::{Budget, Outlet};
 use crate::command::Sending;
 use crate::error::RunError;
@@ -95,7 +96,7 @@ impl Lane {
     ) -> Result<Self, RunError> {
         let (ledger, live) = (Ledger::new(), Arc::new(Live::default()));
         let figures = Arc::new(Mutex::new(Figures::new(purpose == Purpose::Window)));
-        let (queue, queued) = crossbeam_channel::bounded(purpose.read_ahead());
+        let (queue, queued) = crossbeam_channel::bounded(purpose.read_ahead() / HANDFUL);
         let (to, shots) = mpsc::channel(purpose.due());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

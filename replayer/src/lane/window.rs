@@ -36,16 +36,24 @@ const WAIT: Duration = Duration::from_millis(100);
 
 impl WindowFeed {
     /// Feeds until the plan is read or the lane has ended.
-    pub(crate) fn run(mut self, feed: Feed<()>) -> Result<(), RunError> {
+    pub(crate) fn run(mut self, mut feed: Feed<()>) -> Result<(), RunError> {
         let mut timetable = Timetable::new(self.pace);
         let admit = Admit { window: self.window, filter: self.filter, shard: self.shard, ledger: feed.ledger };
-        while !feed.stop.is_stopped() {
-            let step = self.records.next(WAIT, &mut |stored| admit.admit(stored))?;
+        let stop = feed.stop;
+        let mut tick = || Ok(!stop.is_stopped());
+        while !stop.is_stopped() {
+            // What is pending must not wait for a store that is slow.
+            let wait = if feed.outlet.has_pending() { Duration::ZERO } else { WAIT };
+            let step = self.records.next(wait, &mut |stored| admit.admit(stored))?;
             feed.live.set_late(self.records.late());
             let (arrival, candidate) = match step {
                 Step::Item(arrival, candidate) => (arrival, candidate),
-                Step::Idle => continue,
+                Step::Idle if feed.outlet.flush(&mut tick)? => continue,
+                Step::Idle => break,
                 Step::End => {
+                    if !feed.outlet.flush(&mut tick)? {
+                        break;
+                    }
                     feed.live.set_complete();
                     return Ok(());
                 }
@@ -59,7 +67,7 @@ impl WindowFeed {
                 }
             };
             // One target that is production is reason enough to send to none.
-            self.guard.check(&exchange.upstream).inspect_err(|_| feed.stop.stop())?;
+            self.guard.check(&exchange.upstream).inspect_err(|_| stop.stop())?;
             let shadow = match self.preparer.prepare(*exchange) {
                 Ok(shadow) => shadow,
                 Err(why) => {
@@ -69,7 +77,7 @@ impl WindowFeed {
                 }
             };
             let next = Outgoing { due, expires: None, shadow, account };
-            if !feed.outlet.put(next, &mut || Ok(!feed.stop.is_stopped()))? {
+            if !feed.outlet.put(next, &mut tick)? {
                 break;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::Turn;
 use crate::stop::Stop;
@@ -29,14 +29,19 @@ pub struct Due<T> {
 ///
 /// A receiver that is slow holds this up: what is then sent late is sent late, and nothing is lost.
 pub fn dispatch<T>(
-    items: &crossbeam_channel::Receiver<Scheduled<T>>,
+    items: &crossbeam_channel::Receiver<Vec<Scheduled<T>>>,
     turn: &mut dyn Turn,
     to: &mpsc::Sender<Due<T>>,
     stop: &Stop,
 ) {
-    for Scheduled { due, item } in items {
+    for Scheduled { due, item } in items.iter().flatten() {
         let Some(at) = turn.wait(due, stop) else { return };
-        if to.blocking_send(Due { at, item }).is_err() {
+        let gone = match to.try_send(Due { at, item }) {
+            Ok(()) => false,
+            Err(TrySendError::Full(item)) => to.blocking_send(item).is_err(),
+            Err(TrySendError::Closed(_)) => true,
+        };
+        if gone {
             return;
         }
     }

@@ -16,7 +16,7 @@ use crate::stop::{Stop, Urgency};
 /// A shadow request with its place in the ledger.
 pub struct Shot<R: Receipt, C> {
     /// What to send.
-    pub shadow: ShadowRequest,
+    pub shadow: Box<ShadowRequest>,
     /// Ends when the answer has been read, or there is none.
     pub account: Account<R>,
     /// Given back when the request has ended: its part of the lane's memory.
@@ -97,7 +97,7 @@ impl Sender {
 
     async fn shoot<R: Receipt, C>(&self, shot: Due<Shot<R, C>>, stop: &Stop) {
         let Due { at: due, item: Shot { shadow, account, charge, expires } } = shot;
-        let ShadowRequest { request, protocol, recorded } = shadow;
+        let ShadowRequest { request, protocol, recorded, .. } = *shadow;
         let bytes = request.body().len();
         let _in_flight = self.live.enter();
         if expires.is_some_and(|at| at < Instant::now()) {

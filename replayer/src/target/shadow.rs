@@ -19,6 +19,8 @@ pub struct ShadowRequest {
     pub protocol: Protocol,
     /// What production answered.
     pub recorded: Recorded,
+    /// About what it takes in memory, in bytes.
+    pub size: usize,
 }
 
 /// An exchange that no client can send again.
@@ -54,9 +56,10 @@ impl Preparer {
     }
 
     /// The shadow request of an exchange.
-    pub fn prepare(&self, exchange: Exchange) -> Result<ShadowRequest, Unsendable> {
+    pub fn prepare(&self, exchange: Exchange) -> Result<Box<ShadowRequest>, Unsendable> {
         let recorded = recorded(&exchange);
         let source = exchange.request;
+        let size = source.target.len() + source.headers.byte_len() + source.body.bytes.len();
         let method = Method::from_bytes(&source.method).map_err(|_| Unsendable::Invalid("method"))?;
         if method == Method::CONNECT || is_upgrade(&source.headers) {
             return Err(Unsendable::Upgrade);
@@ -80,7 +83,7 @@ impl Preparer {
             *request.version_mut() = Version::HTTP_2;
         }
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Unsendable::Invalid("target"))?;
-        Ok(ShadowRequest { request, protocol, recorded })
+        Ok(Box::new(ShadowRequest { request, protocol, recorded, size }))
     }
 
     /// The origin-form of the target, or `*`, rewritten.
