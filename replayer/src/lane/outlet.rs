@@ -33,7 +33,7 @@ pub struct Outgoing<R: Receipt> {
     /// Not sent any more after this.
     pub expires: Option<Instant>,
     /// What to send.
-    pub shadow: Box<ShadowRequest>,
+    pub shadow: ShadowRequest,
     /// Its place in the ledger.
     pub account: Account<R>,
 }

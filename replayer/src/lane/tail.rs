@@ -117,7 +117,7 @@ impl TailFeed {
     }
 
     /// The shadow request of a record, or how it ends without one.
-    fn admit(&mut self, stored: Stored) -> Result<Result<Box<ShadowRequest>, ReplayOutcome>, RunError> {
+    fn admit(&mut self, stored: Stored) -> Result<Result<ShadowRequest, ReplayOutcome>, RunError> {
         let skip = |why| Ok(Err(ReplayOutcome::Skipped(why)));
         let exchange = match stored.exchange {
             Ok(exchange) => exchange,

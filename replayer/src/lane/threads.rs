@@ -17,7 +17,7 @@ use crate::error::RunError;
 use crate::report::{Figures, Live, Receipt, TargetReport};
 use crate::schedule::{Turn, dispatch};
 use crate::stop::Stop;
-use crate::target::{Patience, Sender, Target};
+use crate::target::{Manner, Patience, Sender, Target};
 
 /// One target's threads and counts.
 pub struct Lane {
@@ -64,12 +64,12 @@ impl Purpose {
         }
     }
 
-    /// Requests whose turn has come and that wait for a connection. They leave at once when one is free: for a cap that
-    /// would be a burst, so there are few of them.
+    /// Handfuls of requests whose turn has come and that wait for a connection. They leave at once when one is free: for
+    /// a cap that would be a burst, so there are few of them.
     fn due(self) -> usize {
         match self {
-            Self::Window => 1024,
-            Self::Tail => 16,
+            Self::Window => 64,
+            Self::Tail => 4,
         }
     }
 
@@ -102,13 +102,9 @@ impl Lane {
             .enable_all()
             .build()
             .map_err(|why| RunError::Start { what: "a sender's runtime", why })?;
-        let patience = purpose.patience();
-        let sender =
-            Sender::new(&target.url, sending.timeout, sending.connections, patience, figures.clone(), live.clone());
-        let sender = {
-            let stop = stop.clone();
-            thread("send", move || runtime.block_on(sender.run(shots, stop)))?
-        };
+        let manner = Manner { timeout: sending.timeout, in_flight: sending.connections, patience: purpose.patience() };
+        let sender = Sender::new(&target.url, manner, figures.clone(), live.clone(), stop.clone());
+        let sender = thread("send", move || runtime.block_on(sender.run(shots)))?;
         let dispatcher = {
             let stop = stop.clone();
             thread("dispatch", move || dispatch(&queued, &mut *turn, &to, &stop))?

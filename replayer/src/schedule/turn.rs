@@ -18,6 +18,9 @@ pub trait Turn: Send {
     /// Blocks until it may. Gives the instant it was due at, where there is a schedule; the outer nothing says that the
     /// run was stopped first.
     fn wait(&mut self, due: Option<Duration>, stop: &Stop) -> Option<Option<Instant>>;
+
+    /// The same without waiting: nothing where it is not its turn yet.
+    fn now(&mut self, due: Option<Duration>) -> Option<Option<Instant>>;
 }
 
 /// The longest sleep without a look at the wish to stop.
@@ -73,6 +76,14 @@ impl Turn for OnSchedule {
         };
         let due = due.map(|due| start + due);
         sleep_until(due.unwrap_or(start), stop).then_some(due)
+    }
+
+    fn now(&mut self, due: Option<Duration>) -> Option<Option<Instant>> {
+        let due = due.map(|due| self.start.map(|start| start + due));
+        match due {
+            None => self.start.map(|_| None),
+            Some(at) => at.filter(|at| *at <= Instant::now()).map(Some),
+        }
     }
 }
 
@@ -147,6 +158,14 @@ impl Turn for Capped {
             }
         }
     }
+
+    fn now(&mut self, _: Option<Duration>) -> Option<Option<Instant>> {
+        match (self.rate, &self.limiter) {
+            (None, _) => Some(None),
+            (_, Some((limiter, share))) if *share == self.share.get() => limiter.check().ok().map(|()| None),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +182,8 @@ mod tests {
         assert!(Instant::now() >= late);
         let past = turn.wait(Some(Duration::from_millis(1)), &stop).unwrap().unwrap();
         assert_eq!((late - first, past - first), (Duration::from_millis(20), Duration::from_millis(1)));
+        assert_eq!(turn.now(Some(Duration::from_millis(2))), Some(Some(first + Duration::from_millis(2))));
+        assert_eq!(turn.now(Some(Duration::from_secs(3600))), None);
     }
 
     #[test]

@@ -71,8 +71,12 @@ impl Connections {
                 return Ok(idle);
             }
         }
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(self.stream().await?)).await.map_err(ConnectError::new)?;
+        self.open_h1().await
+    }
+
+    async fn open_h1(&self) -> Result<H1, ConnectError> {
+        let io = TokioIo::new(self.stream().await?);
+        let (sender, connection) = http1::handshake(io).await.map_err(ConnectError::new)?;
         // An error on a connection reaches the request on it; without one there is nobody to tell.
         tokio::spawn(connection.map(drop));
         Ok(sender)

@@ -18,6 +18,6 @@ pub use guard::Guard;
 pub use host::{HostPolicy, HostPolicyParseError};
 pub use name::{Target, TargetParseError};
 pub use protocol::{Protocol, ProtocolParseError, ProtocolPolicy};
-pub use sender::{Patience, Sender, Shot};
+pub use sender::{Manner, Patience, Sender, Shot};
 pub use shadow::{MARKER, Preparer, ShadowRequest, Unsendable};
 pub use url::{TargetScheme, TargetUrl, TargetUrlError};

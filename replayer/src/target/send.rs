@@ -56,10 +56,11 @@ pub(super) struct Sent {
 /// Why there is no answer, and the request where it never left.
 pub(super) struct Unanswered {
     pub(super) error: SendError,
-    pub(super) unsent: Option<Box<Outgoing>>,
+    pub(super) unsent: Option<Outgoing>,
 }
 
-type Outgoing = Request<RecordedBody>;
+/// Boxed, because it is handed from hand to hand until a connection takes it.
+type Outgoing = Box<Request<RecordedBody>>;
 
 impl Unanswered {
     fn after(error: hyper::Error) -> Self {
@@ -87,7 +88,7 @@ pub(super) async fn send(
         };
         match result {
             Err(Unanswered { error: SendError::Http(_), unsent: Some(back) }) if attempt < ATTEMPTS => {
-                request = *back;
+                request = back;
                 attempt += 1;
             }
             Err(Unanswered { error, unsent: unsent @ Some(_) }) => {
@@ -116,12 +117,12 @@ async fn connected<C>(
         Ok(Err(error)) => error,
         Err(_) => ConnectError::new("none in time"),
     };
-    Err(Unanswered { error: SendError::Connect(error), unsent: Some(Box::new(request)) })
+    Err(Unanswered { error: SendError::Connect(error), unsent: Some(request) })
 }
 
 /// The answer in time.
 async fn answered(
-    response: impl Future<Output = Result<Response<Incoming>, TrySendError<Outgoing>>>,
+    response: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RecordedBody>>>>,
     until: Deadline,
     sent_at: Instant,
 ) -> Result<Answer, Unanswered> {
@@ -144,7 +145,7 @@ async fn over_h1(
 ) -> Result<Answer, Unanswered> {
     let (mut connection, request) = connected(connections.h1(), request, until).await?;
     let sent_at = *at.insert(Instant::now());
-    let answer = answered(connection.try_send_request(request), until, sent_at).await?;
+    let answer = answered(connection.try_send_request(*request), until, sent_at).await?;
     connections.give_back(connection);
     Ok(answer)
 }
@@ -157,7 +158,7 @@ async fn over_h2(
 ) -> Result<Answer, Unanswered> {
     let (mut connection, request) = connected(connections.h2(), request, until).await?;
     let sent_at = *at.insert(Instant::now());
-    answered(connection.try_send_request(request), until, sent_at).await
+    answered(connection.try_send_request(*request), until, sent_at).await
 }
 
 /// Reads the answer to its end; the bytes are measured and discarded.

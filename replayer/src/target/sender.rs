@@ -16,7 +16,7 @@ use crate::stop::{Stop, Urgency};
 /// A shadow request with its place in the ledger.
 pub struct Shot<R: Receipt, C> {
     /// What to send.
-    pub shadow: Box<ShadowRequest>,
+    pub shadow: ShadowRequest,
     /// Ends when the answer has been read, or there is none.
     pub account: Account<R>,
     /// Given back when the request has ended: its part of the lane's memory.
@@ -34,91 +34,102 @@ pub enum Patience {
     UntilConnected,
 }
 
-/// How one target is sent to.
-#[derive(Clone)]
+/// How a target is sent to.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// The longest a request may take, the connection included.
+    pub timeout: Duration,
+    /// The most requests in flight.
+    pub in_flight: usize,
+    /// What a target that is away means.
+    pub patience: Patience,
+}
+
+/// Sends to one target.
 pub struct Sender {
     connections: Connections,
-    timeout: Duration,
-    limit: u32,
-    patience: Patience,
+    manner: Manner,
     figures: Arc<Mutex<Figures>>,
     live: Arc<Live>,
+    stop: Stop,
 }
 
 impl Sender {
-    /// To a target, with at most `limit` requests in flight.
+    /// To a target, telling what comes of it.
     pub fn new(
         url: &TargetUrl,
-        timeout: Duration,
-        limit: usize,
-        patience: Patience,
+        manner: Manner,
         figures: Arc<Mutex<Figures>>,
         live: Arc<Live>,
-    ) -> Self {
-        // More permits than a semaphore can have are as good as no limit.
-        let limit = u32::try_from(limit.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX >> 4);
-        Self { connections: Connections::to(url), timeout, limit, patience, figures, live }
+        stop: Stop,
+    ) -> Arc<Self> {
+        Arc::new(Self { connections: Connections::to(url), manner, figures, live, stop })
     }
 
     /// Sends what comes until nothing more does, and waits for what is in flight. A stop drops what has not left.
-    pub async fn run<R: Receipt, C: Send + 'static>(self, mut shots: mpsc::Receiver<Due<Shot<R, C>>>, stop: Stop) {
-        let slots = Arc::new(Semaphore::new(self.limit as usize));
+    pub async fn run<R: Receipt, C: Send + 'static>(self: Arc<Self>, mut shots: mpsc::Receiver<Vec<Due<Shot<R, C>>>>) {
+        // More permits than a semaphore can have are as good as no limit; as many have to fit into the wait below.
+        let limit = u32::try_from(self.manner.in_flight.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX >> 4);
+        let slots = Arc::new(Semaphore::new(limit as usize));
         let work = async {
-            let drained = stop.wait(Urgency::Drain);
+            let drained = self.stop.wait(Urgency::Drain);
             tokio::pin!(drained);
-            loop {
-                // A free slot first: what waits stays in the channel, and holds up its own lane only.
-                let slot = tokio::select! {
+            'all: loop {
+                let shots = tokio::select! {
                     biased;
-                    slot = Arc::clone(&slots).acquire_owned() => slot,
+                    shots = shots.recv() => shots,
                     () = &mut drained => break,
                 };
-                let shot = tokio::select! {
-                    biased;
-                    shot = shots.recv() => shot,
-                    () = &mut drained => break,
-                };
-                let (Ok(slot), Some(shot)) = (slot, shot) else { break };
-                let (sender, stop) = (self.clone(), stop.clone());
-                tokio::spawn(async move {
-                    sender.shoot(shot, &stop).await;
-                    drop(slot);
-                });
+                let Some(shots) = shots else { break };
+                for shot in shots {
+                    // What waits for a slot holds up its own lane only.
+                    let slot = tokio::select! {
+                        biased;
+                        slot = Arc::clone(&slots).acquire_owned() => slot,
+                        () = &mut drained => break 'all,
+                    };
+                    let sender = Arc::clone(&self);
+                    let shooting = async move {
+                        sender.shoot(shot).await;
+                        drop(slot);
+                    };
+                    tokio::spawn(shooting);
+                }
             }
             // Dropping the channel ends what is in it as interrupted, and a dispatcher that waits for room in it.
             drop(shots);
-            drop(slots.acquire_many(self.limit).await);
+            drop(slots.acquire_many(limit).await);
         };
         tokio::select! {
             () = work => {}
-            () = stop.wait(Urgency::Now) => {}
+            () = self.stop.wait(Urgency::Now) => {}
         }
     }
 
-    async fn shoot<R: Receipt, C>(&self, shot: Due<Shot<R, C>>, stop: &Stop) {
+    async fn shoot<R: Receipt, C>(&self, shot: Due<Shot<R, C>>) {
         let Due { at: due, item: Shot { shadow, account, charge, expires } } = shot;
-        let ShadowRequest { request, protocol, recorded, .. } = *shadow;
+        let ShadowRequest { request, protocol, recorded, .. } = shadow;
         let bytes = request.body().len();
         let _in_flight = self.live.enter();
         if expires.is_some_and(|at| at < Instant::now()) {
             return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
         }
-        let mut sent = send(&self.connections, request, protocol, self.timeout).await;
+        let mut sent = send(&self.connections, request, protocol, self.manner.timeout).await;
         let mut pause = FIRST_PAUSE;
-        while self.patience == Patience::UntilConnected
+        while self.manner.patience == Patience::UntilConnected
             && let Err(Unanswered { error: SendError::Connect(error), unsent: Some(request) }) = sent.result
         {
             self.live.unconnected(&error);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 // Its account is closed as interrupted, so that it is sent after the restart.
-                () = stop.wait(Urgency::Drain) => return,
+                () = self.stop.wait(Urgency::Drain) => return,
             }
             if expires.is_some_and(|at| at < Instant::now()) {
                 return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
             }
             pause = LONGEST_PAUSE.min(2 * pause);
-            sent = send(&self.connections, *request, protocol, self.timeout).await;
+            sent = send(&self.connections, request, protocol, self.manner.timeout).await;
         }
         let Sent { at, result } = sent;
         let lag = due.zip(at).map(|(due, at)| at.saturating_duration_since(due));

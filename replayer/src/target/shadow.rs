@@ -14,7 +14,7 @@ use crate::report::Recorded;
 #[derive(Debug)]
 pub struct ShadowRequest {
     /// What goes over the wire.
-    pub request: Request<RecordedBody>,
+    pub request: Box<Request<RecordedBody>>,
     /// In which protocol.
     pub protocol: Protocol,
     /// What production answered.
@@ -56,7 +56,7 @@ impl Preparer {
     }
 
     /// The shadow request of an exchange.
-    pub fn prepare(&self, exchange: Exchange) -> Result<Box<ShadowRequest>, Unsendable> {
+    pub fn prepare(&self, exchange: Exchange) -> Result<ShadowRequest, Unsendable> {
         let recorded = recorded(&exchange);
         let source = exchange.request;
         let size = source.target.len() + source.headers.byte_len() + source.body.bytes.len();
@@ -71,7 +71,7 @@ impl Preparer {
         let trailers = (!source.trailers.is_empty()).then(|| section(&source.trailers)).transpose()?;
         let body = RecordedBody::new(source.body.bytes, trailers);
         frame(&mut headers, &source.headers, &body, protocol);
-        let mut request = Request::new(body);
+        let mut request = Box::new(Request::new(body));
         *request.method_mut() = method;
         *request.headers_mut() = headers;
         let mut uri = http::uri::Parts::default();
@@ -83,7 +83,7 @@ impl Preparer {
             *request.version_mut() = Version::HTTP_2;
         }
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Unsendable::Invalid("target"))?;
-        Ok(Box::new(ShadowRequest { request, protocol, recorded, size }))
+        Ok(ShadowRequest { request, protocol, recorded, size })
     }
 
     /// The origin-form of the target, or `*`, rewritten.

@@ -22,7 +22,7 @@ fn with_headers(headers: &[(&str, &[u8])]) -> Exchange {
     exchange
 }
 
-fn plain(exchange: Exchange) -> Box<ShadowRequest> {
+fn plain(exchange: Exchange) -> ShadowRequest {
     preparer(|_| {}).prepare(exchange).unwrap()
 }
 
