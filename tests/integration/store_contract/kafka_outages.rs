@@ -51,21 +51,20 @@ fn a_broker_that_comes_back_is_written_to_and_followed_again() {
 #[test]
 fn a_broker_that_answers_nothing_holds_nobody_up() {
     let broker = Broker::start();
-    let store = Fresh::at(broker.topic("frozen")).with("message.timeout.ms", "1000");
+    let store = Fresh::at(broker.topic("frozen")).with("message.timeout.ms", "5000");
     let tally = Tally::default();
     let mut appender = store.appender();
     appender.append(&mut records(&every_10_ms(10), &tally));
     eventually("the first are stored", || tally.now().stored == 10);
 
     broker.pause();
-    let begun = Instant::now();
     appender.append(&mut records(&every_10_ms(100), &tally));
     appender.tend();
-    assert!(begun.elapsed() < Duration::from_millis(500), "appending waits for nobody");
+    // An append that waited for the broker would not be back before its records are given up.
+    assert_eq!(tally.now().lost(), 0, "{:?}", tally.now());
     eventually("those are given up", || tally.now().lost() == 100);
     let error = Store::open(&store.config).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(45));
 
     broker.resume();
     eventually("recording resumes", || {
