@@ -20,9 +20,6 @@ const IDLE: Duration = Duration::from_secs(4);
 /// More idle connections are not kept.
 const MOST_IDLE: usize = 1024;
 
-/// A response with more fields is broken.
-const MOST_FIELDS: usize = 256;
-
 /// The idle connections of one worker; the last used is used first, so that those not needed grow old.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -74,7 +71,7 @@ impl Pool {
     async fn open(&self) -> Result<SendRequest<RequestBody>, Failure> {
         let io = connect(&self.upstream).await?;
         let mut builder = Builder::new();
-        builder.preserve_header_case(true).max_headers(MOST_FIELDS);
+        builder.preserve_header_case(true);
         let (sender, connection) = builder.handshake(io).await.map_err(Failure::Broken)?;
         tokio::task::spawn_local(async move {
             // Whoever waits for a response on it is told.
