@@ -135,7 +135,7 @@ pub(super) struct ReplayFlags {
     #[arg(long, env = "UMBRA_FROM", value_name = "TIME", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<When>,
-    /// The first moment after the window.
+    /// The first moment after the window [default: now].
     #[arg(long, env = "UMBRA_TO", value_name = "TIME", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<When>,
