@@ -5,14 +5,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::decimal;
+
 /// A fraction in parts per billion, written as a percentage: `100%`, `12.5%`, `0.0001%`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fraction(u32);
 
 const WHOLE: u32 = 1_000_000_000;
-/// Parts per billion in one percent: seven digits may follow the point.
-const PERCENT: u64 = 10_000_000;
-const DIGITS: usize = 7;
+/// One percent is ten million parts per billion: seven digits may follow the point.
+const DIGITS: u32 = 7;
 
 impl Fraction {
     /// Everything.
@@ -56,25 +57,15 @@ impl FromStr for Fraction {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || FractionParseError(text.to_owned());
         let number = text.strip_suffix('%').ok_or_else(bad)?;
-        let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(part) || part.len() > DIGITS {
-            return Err(bad());
-        }
-        let whole: u64 = whole.parse().map_err(|_| bad())?;
-        let part: u64 = format!("{part:0<DIGITS$}").parse().map_err(|_| bad())?;
-        let ppb = whole.checked_mul(PERCENT).and_then(|w| w.checked_add(part)).ok_or_else(bad)?;
+        let ppb = decimal::parse(number, DIGITS).map_err(|_| bad())?;
         u32::try_from(ppb).ok().filter(|p| *p <= WHOLE).map(Self).ok_or_else(bad)
     }
 }
 
 impl fmt::Display for Fraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (u64::from(self.0) / PERCENT, u64::from(self.0) % PERCENT);
-        if part == 0 {
-            return write!(f, "{whole}%");
-        }
-        write!(f, "{whole}.{}%", format!("{part:0>DIGITS$}").trim_end_matches('0'))
+        decimal::write(f, self.0.into(), DIGITS)?;
+        f.write_str("%")
     }
 }
 

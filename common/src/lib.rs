@@ -2,12 +2,13 @@
 //!
 //! Read in this order: [`exchange`] is the unit of everything, [`codec`] turns it into the bytes that are kept for ever,
 //! [`store`] keeps them, [`ledger`] says where each one ended. The rest are small values that both command lines
-//! speak: [`time`], [`rate`], [`fraction`], [`size`] and [`shadow_host`].
+//! speak: [`time`], [`rate`], [`fraction`], [`size`] (read as plain numbers by [`decimal`]) and [`shadow_host`].
 //!
 //! This crate knows no HTTP server and no HTTP client.
 
 pub mod codec;
 pub mod config;
+pub mod decimal;
 pub mod exchange;
 pub mod fraction;
 pub mod ledger;

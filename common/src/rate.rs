@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::decimal::{self, DecimalError};
+
 /// So many requests in a second, a minute or an hour: `50/s`, `6/m`, `0.5/s`.
 ///
 /// Kept as millionths of a request in a unit of time, so that the due time of the n-th request is a whole division.
@@ -35,7 +37,7 @@ impl Unit {
 
 const MILLION: u64 = 1_000_000;
 /// Six digits may follow the point.
-const DIGITS: usize = 6;
+const DIGITS: u32 = 6;
 /// A million requests a second: beyond what one process sends, and far from where nanoseconds would round.
 const MAX_PER_SECOND: u64 = 1_000_000;
 
@@ -85,15 +87,11 @@ impl FromStr for Rate {
             "h" => Unit::Hour,
             _ => return Err(bad()),
         };
-        let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(part) || part.len() > DIGITS {
-            return Err(bad());
-        }
         let too_high = || RateParseError::TooHigh(text.to_owned());
-        let whole: u64 = whole.parse().map_err(|_| too_high())?;
-        let part: u64 = format!("{part:0<DIGITS$}").parse().map_err(|_| bad())?;
-        let millionths = whole.checked_mul(MILLION).and_then(|w| w.checked_add(part)).ok_or_else(too_high)?;
+        let millionths = decimal::parse(number, DIGITS).map_err(|e| match e {
+            DecimalError::Form => bad(),
+            DecimalError::TooLarge => too_high(),
+        })?;
         if millionths == 0 {
             return Err(RateParseError::Zero(text.to_owned()));
         }
@@ -109,11 +107,8 @@ impl fmt::Display for Rate {
             Unit::Minute => "m",
             Unit::Hour => "h",
         };
-        let (whole, part) = (self.millionths / MILLION, self.millionths % MILLION);
-        if part == 0 {
-            return write!(f, "{whole}/{unit}");
-        }
-        write!(f, "{whole}.{}/{unit}", format!("{part:0>DIGITS$}").trim_end_matches('0'))
+        decimal::write(f, self.millionths, DIGITS)?;
+        write!(f, "/{unit}")
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use umbra_common::decimal;
+
 use crate::text::serde_as_text;
 
 /// How many times as fast as recorded: `1x`, `0.5x`, `10x`. An exact ratio, so that a long window does not drift.
@@ -14,7 +16,7 @@ pub struct Speed {
 }
 
 const MILLION: u64 = 1_000_000;
-const DIGITS: usize = 6;
+const DIGITS: u32 = 6;
 /// 0.01x: a window of a minute takes more than an hour and a half.
 const SLOWEST: u64 = MILLION / 100;
 /// 1000x: beyond it `--rate max` says what is meant.
@@ -42,25 +44,15 @@ impl FromStr for Speed {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || SpeedParseError(text.to_owned());
         let number = text.strip_suffix('x').ok_or_else(bad)?;
-        let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(part) || part.len() > DIGITS {
-            return Err(bad());
-        }
-        let whole: u64 = whole.parse().map_err(|_| bad())?;
-        let part: u64 = format!("{part:0<DIGITS$}").parse().map_err(|_| bad())?;
-        let millionths = whole.checked_mul(MILLION).and_then(|w| w.checked_add(part)).ok_or_else(bad)?;
+        let millionths = decimal::parse(number, DIGITS).map_err(|_| bad())?;
         if (SLOWEST..=FASTEST).contains(&millionths) { Ok(Self { millionths }) } else { Err(bad()) }
     }
 }
 
 impl fmt::Display for Speed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (self.millionths / MILLION, self.millionths % MILLION);
-        if part == 0 {
-            return write!(f, "{whole}x");
-        }
-        write!(f, "{whole}.{}x", format!("{part:0>DIGITS$}").trim_end_matches('0'))
+        decimal::write(f, self.millionths, DIGITS)?;
+        f.write_str("x")
     }
 }
 
