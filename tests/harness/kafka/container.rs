@@ -78,6 +78,8 @@ fn run() -> Result<Container, String> {
     let request = apache::Kafka::default()
         .with_mapped_port(port, apache::KAFKA_PORT)
         .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
+        // Tests record at fixed times of the past; the broker would remove them within its first half minute.
+        .with_env_var("KAFKA_LOG_RETENTION_MS", "-1")
         .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
         .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
         .with_startup_timeout(START);
