@@ -163,8 +163,18 @@ fn what_is_needed_is_named() {
 }
 
 #[test]
+fn a_wrong_condition_is_refused_with_its_column() {
+    let misspelt = ["--where", "status == 200 && metod == 'GET'"];
+    assert_refused(
+        replay_with(&[&STORE, &TARGET, &WINDOW, &misspelt]),
+        2,
+        &["--where", "column 18", "'metod'", "'method'"],
+    );
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused_and_not_ignored() {
-    for (flags, name) in [(&["--job", "x"][..], "--job"), (&["--resume"], "--resume"), (&["--where", "x"], "--where")] {
+    for (flags, name) in [(&["--job", "x"][..], "--job"), (&["--resume"], "--resume")] {
         assert_refused(replay_with(&[&STORE, &TARGET, &WINDOW, flags]), 2, &[name, "not yet available"]);
     }
     let tls =

@@ -12,6 +12,7 @@ use umbra_common::store::StoreSetting;
 use umbra_common::time::{HumanDuration, When};
 
 use super::FollowFrom;
+use crate::read::Condition;
 use crate::report::Gate;
 use crate::schedule::{Ramp, RateOrMax, Shard, Speed};
 use crate::target::{HostPolicy, ProtocolPolicy, RemoveHeader, RewritePath, SetHeader, Target};
@@ -33,10 +34,11 @@ pub(super) struct SourceFlags {
     #[arg(long, env = "UMBRA_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormat>,
-    /// Only exchanges for which the expression holds (not yet available).
+    /// Only exchanges for which the expression holds, as in 'method == "GET" && path.startsWith("/v1/")'; given several
+    /// times, for which all hold.
     #[arg(long = "where", env = "UMBRA_WHERE", value_name = "EXPR")]
     #[serde(rename = "where", skip_serializing_if = "Vec::is_empty")]
-    pub filter: Vec<String>,
+    pub filter: Vec<Condition>,
     /// Only this share of the exchanges, the same ones each time.
     #[arg(long, env = "UMBRA_SAMPLE", value_name = "P%")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -146,12 +146,9 @@ fn store(source: &mut SourceFlags) -> Result<StoreConfig, ConfigError> {
 }
 
 fn filter(source: &SourceFlags) -> Result<Filter, ConfigError> {
-    if !source.filter.is_empty() {
-        return Err(ConfigError::NotYet("--where"));
-    }
     match source.sample {
         Some(Fraction::NONE) => Err(ConfigError::Zero("--sample")),
-        sample => Ok(Filter { sample: sample.unwrap_or(Fraction::ALL) }),
+        sample => Ok(Filter { sample: sample.unwrap_or(Fraction::ALL), conditions: source.filter.clone() }),
     }
 }
 

@@ -48,8 +48,8 @@ impl Admit {
         let arrival = exchange.arrival;
         let unwanted = if !self.window.contains(arrival) {
             ReplayOutcome::Skipped(ReplaySkip::OutsideWindow)
-        } else if !self.filter.samples(&exchange) {
-            ReplayOutcome::SampledOut
+        } else if let Some(left_out) = self.filter.leaves_out(&exchange) {
+            left_out
         } else if exchange.request.body.truncated {
             ReplayOutcome::Skipped(ReplaySkip::Truncated)
         } else if self.shard.is_some_and(|shard| !shard.holds(exchange.id)) {

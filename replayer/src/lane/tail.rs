@@ -130,8 +130,8 @@ impl TailFeed {
         if self.max_lag.is_some_and(|limit| Timestamp::now().since(exchange.arrival) > limit) {
             return skip(ReplaySkip::TooOld);
         }
-        if !self.filter.samples(&exchange) {
-            return Ok(Err(ReplayOutcome::SampledOut));
+        if let Some(left_out) = self.filter.leaves_out(&exchange) {
+            return Ok(Err(left_out));
         }
         if exchange.request.body.truncated {
             return skip(ReplaySkip::Truncated);

@@ -49,7 +49,7 @@ fn list(
                 unreadable += 1;
                 Admitted::Unwanted(None)
             }
-            Ok(exchange) if window.contains(exchange.arrival) && config.filter.samples(&exchange) => {
+            Ok(exchange) if window.contains(exchange.arrival) && config.filter.leaves_out(&exchange).is_none() => {
                 Admitted::Wanted(exchange.arrival, exchange)
             }
             Ok(exchange) => Admitted::Unwanted(Some(exchange.arrival)),
@@ -119,7 +119,7 @@ fn tail(config: &TrafficConfig, store: &Store, stop: &Stop, out: &mut dyn Write)
     out.flush()?;
     while !stop.is_stopped() {
         match records.next(WAIT)? {
-            Next::Record(Stored { exchange: Ok(exchange), .. }) if config.filter.samples(&exchange) => {
+            Next::Record(Stored { exchange: Ok(exchange), .. }) if config.filter.leaves_out(&exchange).is_none() => {
                 print_listed(config.output, &exchange, out)?;
             }
             Next::Record(Stored { exchange: Err(error), .. }) => tracing::warn!(%error, "a record cannot be read"),

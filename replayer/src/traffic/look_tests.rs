@@ -75,11 +75,23 @@ fn an_exchange_is_shown_by_its_id() {
 #[test]
 fn sampling_nothing_in_lists_nothing() {
     let recording = recording();
-    let filter = Filter { sample: Fraction::NONE };
+    let filter = Filter { sample: Fraction::NONE, ..Filter::default() };
     let look = Look::List(Window::ALL);
     let config = TrafficConfig { store: recording.store.clone(), filter, output: Output::Json, look };
     let mut out = Vec::new();
     assert_eq!(print(&config, &Stop::new(), &mut out).unwrap(), ExitStatus::NothingToSend);
+}
+
+#[test]
+fn a_condition_lists_what_it_holds_for() {
+    let recording = Recording::of(&[exchange("/a", Duration::ZERO), exchange("/b", Duration::from_secs(1))]);
+    let filter = Filter { conditions: vec!["path == '/b'".parse().unwrap()], ..Filter::default() };
+    let look = Look::List(Window::ALL);
+    let config = TrafficConfig { store: recording.store.clone(), filter, output: Output::Json, look };
+    let mut out = Vec::new();
+    assert_eq!(print(&config, &Stop::new(), &mut out).unwrap(), ExitStatus::Done);
+    let listed = String::from_utf8(out).unwrap();
+    assert_eq!((listed.lines().count(), listed.contains("/b")), (1, true), "{listed}");
 }
 
 #[derive(Clone, Default)]
