@@ -2,13 +2,15 @@
 //!
 //! Read in this order: [`exchange`] is the unit of everything, [`codec`] turns it into the bytes that are kept for ever,
 //! [`store`] keeps them, [`ledger`] says where each one ended. The rest are small values that both command lines
-//! speak: [`time`], [`rate`], [`fraction`], [`size`] (read as plain numbers by [`decimal`]) and [`shadow_host`].
+//! speak: [`time`], [`rate`], [`fraction`], [`size`] (read as plain numbers by [`decimal`]) and [`shadow_host`]. [`dial`]
+//! makes connections: names, addresses, TLS.
 //!
 //! This crate knows no HTTP server and no HTTP client.
 
 pub mod codec;
 pub mod config;
 pub mod decimal;
+pub mod dial;
 pub mod exchange;
 pub mod fraction;
 pub mod ledger;

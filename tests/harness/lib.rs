@@ -14,7 +14,9 @@
     reason = "a harness fails the test that it runs in"
 )]
 
+pub mod certificates;
 pub mod chaos;
+pub mod dns;
 pub mod exchanges;
 pub mod grpc;
 pub mod http2;
@@ -28,5 +30,6 @@ pub mod receiver;
 pub mod recorder;
 pub mod replayer;
 pub mod stores;
+pub mod tls_front;
 pub mod wait;
 pub mod wire;

@@ -1,6 +1,7 @@
 //! Addresses that tests need besides those that something listens on.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
@@ -29,5 +30,35 @@ impl Refusing {
 impl Default for Refusing {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// An address where connections are neither taken nor refused: what is sent to it gets lost.
+#[derive(Debug)]
+pub struct BlackHole {
+    _listener: Socket,
+    /// They fill what the kernel takes on its own for a listener that accepts nothing.
+    _filling: Vec<TcpStream>,
+    addr: SocketAddr,
+}
+
+impl BlackHole {
+    /// At this address.
+    pub fn at(addr: SocketAddr) -> Self {
+        let listener = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
+        listener.set_reuse_address(true).unwrap();
+        listener.bind(&addr.into()).unwrap_or_else(|e| panic!("binding {addr}: {e}"));
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut filling = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&addr, Duration::from_millis(200)) {
+            filling.push(stream);
+        }
+        Self { _listener: listener, _filling: filling, addr }
+    }
+
+    /// The address.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 }

@@ -17,6 +17,7 @@
 
 mod both_stores;
 mod configuration;
+mod dialing;
 mod draining;
 mod edge;
 mod exit_status;
