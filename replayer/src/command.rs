@@ -10,10 +10,11 @@ use umbra_common::rate::Rate;
 use umbra_common::store::{Start, StoreConfig};
 use umbra_common::time::{Timestamp, Window};
 
+use crate::change::Changes;
 use crate::read::Filter;
 use crate::report::Gate;
 use crate::schedule::{Pace, Shard};
-use crate::target::{HostPolicy, ProtocolPolicy, RemoveHeader, RewritePath, SetHeader, Target};
+use crate::target::{HostPolicy, ProtocolPolicy, Target};
 use crate::traffic::Output;
 
 /// One run of the program.
@@ -33,7 +34,12 @@ pub enum Action {
     /// Send a window.
     Replay(ReplayConfig),
     /// Say what `Replay` would send.
-    Plan(ReplayConfig),
+    Plan {
+        /// The replay.
+        config: ReplayConfig,
+        /// Whether to show what the changes do.
+        diff: bool,
+    },
     /// List, show or tail recorded traffic.
     Traffic(TrafficConfig),
 }
@@ -51,12 +57,8 @@ pub struct Sending {
     pub timeout: Duration,
     /// The most requests in flight to each target.
     pub connections: usize,
-    /// Fields with a fixed value.
-    pub set_headers: Vec<SetHeader>,
-    /// Fields that are left out.
-    pub remove_headers: Vec<RemoveHeader>,
-    /// Changes of the path: the first that fits is applied.
-    pub rewrite_paths: Vec<RewritePath>,
+    /// What is changed in every request.
+    pub changes: Changes,
     /// Whether the address that was recorded in front of may be a target.
     pub allow_production_target: bool,
 }
@@ -70,9 +72,7 @@ impl Sending {
             protocol: ProtocolPolicy::default(),
             timeout: DEFAULT_TIMEOUT,
             connections: DEFAULT_CONNECTIONS,
-            set_headers: Vec::new(),
-            remove_headers: Vec::new(),
-            rewrite_paths: Vec::new(),
+            changes: Changes::default(),
             allow_production_target: false,
         }
     }

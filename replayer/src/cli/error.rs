@@ -5,12 +5,17 @@ use std::path::PathBuf;
 use umbra_common::config;
 use umbra_common::time::WindowError;
 
+use crate::change::ProfileError;
+
 /// A command line that is refused, with exit status 2.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The configuration file.
     #[error(transparent)]
     File(#[from] config::ConfigError),
+    /// The profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// A flag that the command needs.
     #[error("{0} is missing: {1}")]
     Missing(&'static str, &'static str),

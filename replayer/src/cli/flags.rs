@@ -12,10 +12,11 @@ use umbra_common::store::StoreSetting;
 use umbra_common::time::{HumanDuration, When};
 
 use super::FollowFrom;
+use super::change_flags::ChangeFlags;
 use crate::read::Condition;
 use crate::report::Gate;
 use crate::schedule::{Ramp, RateOrMax, Shard, Speed};
-use crate::target::{HostPolicy, ProtocolPolicy, RemoveHeader, RewritePath, SetHeader, Target};
+use crate::target::{HostPolicy, ProtocolPolicy, Target};
 use crate::traffic::Output;
 
 /// What every subcommand takes.
@@ -69,18 +70,6 @@ pub(super) struct SendFlags {
     #[arg(long, env = "UMBRA_CONNECTIONS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<u32>,
-    /// Give a header field this one value.
-    #[arg(long, env = "UMBRA_SET_HEADER", value_name = "NAME:VALUE")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub set_header: Vec<SetHeader>,
-    /// Leave a header field out.
-    #[arg(long, env = "UMBRA_REMOVE_HEADER", value_name = "NAME", value_delimiter = ',')]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub remove_header: Vec<RemoveHeader>,
-    /// Let paths that begin with FROM begin with TO; the first rule that fits is applied.
-    #[arg(long, env = "UMBRA_REWRITE_PATH", value_name = "FROM=TO", value_delimiter = ',')]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub rewrite_path: Vec<RewritePath>,
     /// Send even to the address that the traffic was recorded in front of.
     #[arg(long, env = "UMBRA_ALLOW_PRODUCTION_TARGET", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +98,9 @@ pub(super) struct FollowFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub send: SendFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub changes: ChangeFlags,
     /// The most requests per second, minute or hour to each target, over all replicas [default: no cap].
     #[arg(long, env = "UMBRA_RATE", value_name = "RATE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +125,9 @@ pub(super) struct ReplayFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub send: SendFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub changes: ChangeFlags,
     /// The first moment of the window: RFC 3339, Unix seconds, or from now as in -15m.
     #[arg(long, env = "UMBRA_FROM", value_name = "TIME", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]

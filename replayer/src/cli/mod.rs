@@ -1,5 +1,6 @@
 //! The command line: flags as given, merged with the environment and a file, checked into a [`Command`].
 
+mod change_flags;
 mod error;
 mod flags;
 mod follow_from;
@@ -31,7 +32,13 @@ enum Sub {
     /// Send a window of recorded traffic on a schedule.
     Replay(Box<ReplayFlags>),
     /// Print what `replay` with the same flags would send, and how long it would take; send nothing.
-    Plan(Box<ReplayFlags>),
+    Plan {
+        #[command(flatten)]
+        flags: Box<ReplayFlags>,
+        /// Print what the changes do to the first requests that they change.
+        #[arg(long)]
+        diff: bool,
+    },
     /// Look at recorded traffic.
     #[command(subcommand)]
     Traffic(Box<TrafficSub>),
@@ -58,7 +65,7 @@ impl Cli {
         match self.action {
             Sub::Follow(flags) => resolve::follow(*flags),
             Sub::Replay(flags) => resolve::replay(*flags),
-            Sub::Plan(flags) => resolve::plan(*flags),
+            Sub::Plan { flags, diff } => resolve::plan(*flags, diff),
             Sub::Traffic(sub) => match *sub {
                 TrafficSub::List(flags) => resolve::list(flags),
                 TrafficSub::Show { id, flags } => resolve::show(id, flags),

@@ -8,6 +8,7 @@ use umbra_common::fraction::Fraction;
 use umbra_common::store::StoreConfig;
 use umbra_common::time::{Timestamp, When, Window};
 
+use super::change_flags::ChangeFlags;
 use super::flags::{FollowFlags, ReplayFlags, SendFlags, SourceFlags, TrafficFlags};
 use super::{ConfigError, FollowFrom};
 use crate::command::{
@@ -21,8 +22,8 @@ use crate::traffic::Output;
 pub(super) fn follow(flags: FollowFlags) -> Result<Command, ConfigError> {
     let mut flags = below(flags, |f| &f.source)?;
     let log_format = flags.source.log_format.unwrap_or_default();
-    let (sending, reporting) = sending(flags.send)?;
-    let filter = filter(&flags.source)?;
+    let mut filter = filter(&flags.source)?;
+    let (sending, reporting) = sending(flags.send, flags.changes, &mut filter)?;
     let config = FollowConfig {
         store: store(&mut flags.source)?,
         from: flags.from.unwrap_or(FollowFrom::Latest).resolve(Timestamp::now()),
@@ -42,9 +43,9 @@ pub(super) fn replay(flags: ReplayFlags) -> Result<Command, ConfigError> {
 }
 
 /// A plan needs no target: it says what would be sent, wherever to.
-pub(super) fn plan(flags: ReplayFlags) -> Result<Command, ConfigError> {
+pub(super) fn plan(flags: ReplayFlags, diff: bool) -> Result<Command, ConfigError> {
     let (log_format, config) = window(flags)?;
-    Ok(Command { log_format, action: Action::Plan(config) })
+    Ok(Command { log_format, action: Action::Plan { config, diff } })
 }
 
 fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayConfig), ConfigError> {
@@ -63,8 +64,8 @@ fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayCo
     if let Some(at) = start_at.filter(|at| *at < now) {
         return Err(ConfigError::StartPassed(at));
     }
-    let (sending, reporting) = sending(flags.send)?;
-    let filter = filter(&flags.source)?;
+    let mut filter = filter(&flags.source)?;
+    let (sending, reporting) = sending(flags.send, flags.changes, &mut filter)?;
     let log_format = flags.source.log_format.unwrap_or_default();
     let store = store(&mut flags.source)?;
     let shard = flags.shard;
@@ -152,7 +153,8 @@ fn filter(source: &SourceFlags) -> Result<Filter, ConfigError> {
     }
 }
 
-fn sending(flags: SendFlags) -> Result<(Sending, Reporting), ConfigError> {
+/// How to send; the profile's conditions go to the filter.
+fn sending(flags: SendFlags, changes: ChangeFlags, filter: &mut Filter) -> Result<(Sending, Reporting), ConfigError> {
     let mut names: Vec<_> = flags.target.iter().map(|t| &t.name).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -166,15 +168,15 @@ fn sending(flags: SendFlags) -> Result<(Sending, Reporting), ConfigError> {
     if connections == 0 {
         return Err(ConfigError::Zero("--connections"));
     }
+    let (changes, conditions) = changes.resolve()?;
+    filter.conditions.extend(conditions);
     let sending = Sending {
         targets: flags.target,
         host: flags.host.unwrap_or_default(),
         protocol: flags.protocol.unwrap_or_default(),
         timeout,
         connections,
-        set_headers: flags.set_header,
-        remove_headers: flags.remove_header,
-        rewrite_paths: flags.rewrite_path,
+        changes,
         allow_production_target: flags.allow_production_target.unwrap_or(false),
     };
     Ok((sending, Reporting { file: flags.report, gates: flags.fail_if, admin: flags.admin }))

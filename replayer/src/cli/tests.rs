@@ -88,7 +88,7 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn a_plan_needs_no_target() {
-    assert!(matches!(parse("plan --store sqlite:t.db --from -1h").unwrap().action, Action::Plan(_)));
+    assert!(matches!(parse("plan --store sqlite:t.db --from -1h").unwrap().action, Action::Plan { diff: false, .. }));
 }
 
 #[test]
@@ -116,6 +116,12 @@ fn flags_go_over_the_file_and_unknown_keys_are_refused() {
     let Ok(Action::Replay(config)) = with(text, "--rate 9/s").map(|c| c.action) else { panic!() };
     assert_eq!(config.pace.to_string(), "9/s");
     assert_eq!((config.sending.timeout.as_secs(), config.sending.connections), (3, 7));
+    let Ok(Action::Replay(config)) =
+        with(&format!("{text}\nset-header = ['a:b']"), "--remove-query q").map(|c| c.action)
+    else {
+        panic!()
+    };
+    assert_eq!(config.sending.changes.rules().len(), 2);
     assert!(with("colour = 1", "").unwrap_err().contains("unknown field `colour`"));
     assert!(with("rate = '0/s'", "").unwrap_err().contains("would send nothing"));
 }

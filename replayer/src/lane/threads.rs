@@ -12,6 +12,7 @@ use umbra_common::ledger::{Ledger, ReplayOutcome};
 
 use super::outlet::HANDFUL;
 use super::{Budget, Outlet};
+use crate::change::Tally;
 use crate::command::Sending;
 use crate::error::RunError;
 use crate::report::{Figures, Live, Receipt, TargetReport};
@@ -28,6 +29,7 @@ pub struct Lane {
     /// What can be seen meanwhile.
     pub live: Arc<Live>,
     figures: Arc<Mutex<Figures>>,
+    tally: Tally,
     feeder: JoinHandle<Result<(), RunError>>,
     dispatcher: JoinHandle<()>,
     sender: JoinHandle<()>,
@@ -91,6 +93,7 @@ impl Lane {
         sending: &Sending,
         mut turn: Box<dyn Turn>,
         purpose: Purpose,
+        tally: Tally,
         stop: &Stop,
         feed: impl FnOnce(Feed<R>) -> Result<(), RunError> + Send + 'static,
     ) -> Result<Self, RunError> {
@@ -112,7 +115,7 @@ impl Lane {
         let outlet = Outlet::new(queue, Budget::new(LANE_BYTES));
         let work = Feed { outlet, ledger: ledger.clone(), live: live.clone(), stop: stop.clone() };
         let feeder = thread("feed", move || feed(work))?;
-        Ok(Self { target, ledger, live, figures, feeder, dispatcher, sender })
+        Ok(Self { target, ledger, live, figures, tally, feeder, dispatcher, sender })
     }
 
     /// Whether the feeder has failed or all three have ended.
@@ -131,6 +134,7 @@ impl Lane {
             name: self.target.name.to_string(),
             url: self.target.url.to_string(),
             late: self.live.late(),
+            changes: self.tally.report(),
             ..figures.report(ledger.state("failed"))
         };
         (TargetReport { ledger, ..report }, fed.and(dispatched).and(sent).err())

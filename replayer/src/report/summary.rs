@@ -8,6 +8,7 @@ use umbra_common::ledger::Snapshot;
 use umbra_common::time::Window;
 
 use super::Quantiles;
+use crate::change::RuleReport;
 
 /// What came of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -83,6 +84,8 @@ pub struct TargetReport {
     pub received_bytes: u64,
     /// The first failures, in the sender's words.
     pub failures: Vec<String>,
+    /// What each change did, in the order in which they are applied.
+    pub changes: Vec<RuleReport>,
 }
 
 /// How often a recorded status met a shadow status.
@@ -116,6 +119,7 @@ impl Default for TargetReport {
             sent_bytes: 0,
             received_bytes: 0,
             failures: Vec::new(),
+            changes: Vec::new(),
         }
     }
 }

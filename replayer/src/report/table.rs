@@ -71,6 +71,12 @@ fn details(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
     if target.late > 0 {
         writeln!(out, "  out of order: {} came later in the log than the look-ahead allows", target.late)?;
     }
+    for rule in &target.changes {
+        let unchanged = [(rule.not_json, "no JSON"), (rule.encoded, "compressed")];
+        let unchanged =
+            unchanged.iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!(", {n} left as they were: {why}"));
+        writeln!(out, "  {}: {} changed{}", rule.rule, rule.changed, unchanged.collect::<String>())?;
+    }
     for failure in &target.failures {
         writeln!(out, "  failed: {failure}")?;
     }

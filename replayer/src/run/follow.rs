@@ -33,16 +33,19 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
     let mut lanes = Vec::new();
     for target in &config.sending.targets {
         let share = RateShare::none();
+        let preparer = Preparer::new(target.clone(), config.sending.clone());
+        let tally = preparer.tally().clone();
         let feed = TailFeed {
             guard: Guard::new(target.clone(), config.sending.allow_production_target)?,
             follow: store.follow(&format!("{GROUP_PREFIX}{}", target.name), config.from)?,
             max_lag: config.max_lag,
             filter: config.filter.clone(),
             share: share.clone(),
-            preparer: Preparer::new(target.clone(), config.sending.clone()),
+            preparer,
         };
         let turn = Box::new(Capped::new(config.rate, share));
-        lanes.push(Lane::start(target.clone(), &config.sending, turn, Purpose::Tail, &inner, |work| feed.run(work))?);
+        let lane = |work| feed.run(work);
+        lanes.push(Lane::start(target.clone(), &config.sending, turn, Purpose::Tail, tally, &inner, lane)?);
     }
     admin.watch(&lanes, true);
     tracing::info!(targets = lanes.len(), "following");

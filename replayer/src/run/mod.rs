@@ -24,7 +24,7 @@ pub fn run(command: Command, stop: Stop, out: &mut dyn Write) -> Result<ExitStat
             replay::run(config, &stop)
         }),
         Action::Follow(config) => finish::with_report(&config.reporting, out, |_| follow::run(config, &stop)),
-        Action::Plan(config) => plan::print(config, &stop, out),
+        Action::Plan { config, diff } => plan::print(config, *diff, &stop, out),
         Action::Traffic(config) => traffic::print(config, &stop, out),
     }
 }

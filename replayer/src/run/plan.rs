@@ -10,19 +10,29 @@ use umbra_common::ledger::{Ledger, ReplayOutcome, ReplaySkip};
 use umbra_common::store::{Plan, Store};
 use umbra_common::time::{HumanDuration, Timestamp};
 
+use crate::change::{self, Changes, Tally};
 use crate::command::ReplayConfig;
 use crate::error::{ExitStatus, RunError};
 use crate::lane::{Admit, Candidate};
 use crate::merge::{Ordered, Step};
 use crate::schedule::{Pace, Timetable};
 use crate::stop::Stop;
-use crate::target::{Preparer, Target, TargetScheme, TargetUrl};
+use crate::target::{Preparer, Target, TargetScheme, TargetUrl, origin_form};
+
+/// So many changed requests are shown: enough to see what each rule does.
+const DIFFS: u64 = 20;
 
 /// How long one look into the store may take.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// Reads the window and prints what would be sent, and how long that would take.
-pub(super) fn print(config: &ReplayConfig, stop: &Stop, out: &mut dyn Write) -> Result<ExitStatus, RunError> {
+/// Reads the window and prints what would be sent, with `diff` also how the first that are changed differ from what was
+/// recorded, and how long sending would take.
+pub(super) fn print(
+    config: &ReplayConfig,
+    diff: bool,
+    stop: &Stop,
+    out: &mut dyn Write,
+) -> Result<ExitStatus, RunError> {
     let store = Store::open(&config.store)?;
     let plan = store.plan(config.window)?;
     writeln!(out, "window {}, pace {}", config.window, config.pace)?;
@@ -34,6 +44,7 @@ pub(super) fn print(config: &ReplayConfig, stop: &Stop, out: &mut dyn Write) -> 
     let mut records = Ordered::open(&store, &plan)?;
     let mut timetable = Timetable::new(config.pace);
     let mut survey = Survey::default();
+    let (mut shown, limit) = (0, if diff { DIFFS } else { 0 });
     loop {
         if stop.is_stopped() {
             return Ok(ExitStatus::Interrupted);
@@ -48,6 +59,9 @@ pub(super) fn print(config: &ReplayConfig, stop: &Stop, out: &mut dyn Write) -> 
             Candidate::Elsewhere(account) => account.end(ReplayOutcome::Skipped(ReplaySkip::OtherShard)),
             Candidate::Here(exchange, account) => {
                 let seen = Seen::of(&exchange);
+                if shown < limit {
+                    shown += u64::from(print_diff(&exchange, &config.sending.changes, out)?);
+                }
                 match preparer.prepare(*exchange) {
                     Err(_) => account.end(ReplayOutcome::Skipped(ReplaySkip::Unsendable)),
                     Ok(_) => {
@@ -73,8 +87,27 @@ pub(super) fn print(config: &ReplayConfig, stop: &Stop, out: &mut dyn Write) -> 
         return Ok(if unreadable > 0 { ExitStatus::Failed } else { ExitStatus::NothingToSend });
     }
     write!(out, "{survey}")?;
+    for rule in preparer.tally().report() {
+        writeln!(out, "{}: {} changed", rule.rule, rule.changed)?;
+    }
     writeln!(out, "{}", length(config.pace, survey.last_due))?;
     Ok(ExitStatus::Done)
+}
+
+/// Prints how a request is changed; says whether it is.
+fn print_diff(exchange: &Exchange, changes: &Changes, out: &mut dyn Write) -> std::io::Result<bool> {
+    let mut changed = exchange.request.clone();
+    changed.target = origin_form(&changed.target, &changed.method);
+    let before = changed.clone();
+    // Counted when the request is prepared.
+    changes.apply(&mut changed, &Tally::new(changes));
+    let lines = change::diff(&before, &changed, &changes.secrets());
+    if lines.is_empty() {
+        return Ok(false);
+    }
+    writeln!(out, "{} {}", exchange.id, before.method.escape_ascii())?;
+    lines.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    Ok(true)
 }
 
 fn print_offsets(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
@@ -168,13 +201,14 @@ impl fmt::Display for Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::Rule;
     use crate::testing::{Recording, exchange};
 
     fn plan(recording: &Recording, pace: Pace) -> (ExitStatus, String) {
         let config =
             ReplayConfig { pace, ..ReplayConfig::new(recording.store.clone(), Recording::window(), Vec::new()) };
         let mut out = Vec::new();
-        let status = print(&config, &Stop::new(), &mut out).unwrap();
+        let status = print(&config, true, &Stop::new(), &mut out).unwrap();
         (status, String::from_utf8(out).unwrap())
     }
 
@@ -193,6 +227,19 @@ mod tests {
         assert!(text.contains("GET 2\nHTTP/1.1 2\nit would take 3s at recorded x 1"), "{text}");
         assert!(plan(&recording, Pace::Constant("1/m".parse().unwrap())).1.contains("it would take 1m at 1/m"));
         assert!(plan(&recording, Pace::Max).1.contains("as long as the target needs"));
+    }
+
+    #[test]
+    fn a_plan_shows_what_the_changes_do() {
+        let recording = Recording::of(&[exchange("/v1/a", Duration::ZERO), exchange("/b", Duration::from_secs(1))]);
+        let mut config = ReplayConfig::new(recording.store.clone(), Recording::window(), Vec::new());
+        config.sending.changes = Changes::new(vec![Rule::RewritePath("/v1=/v2".parse().unwrap())]);
+        let mut out = Vec::new();
+        assert_eq!(print(&config, true, &Stop::new(), &mut out).unwrap(), ExitStatus::Done);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!((text.matches("\n  - ").count(), text.matches("\n  + ").count()), (1, 1), "{text}");
+        assert!(text.contains(" GET\n  - /v1/a\n  + /v2/a\n"), "{text}");
+        assert!(text.contains("rewrite-path /v1=/v2: 1 changed\n"), "{text}");
     }
 
     #[test]

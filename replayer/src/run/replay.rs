@@ -32,6 +32,8 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
     let line = Arc::new(StartLine::new(config.sending.targets.len(), config.start_at));
     let mut lanes = Vec::new();
     for target in &config.sending.targets {
+        let preparer = Preparer::new(target.clone(), config.sending.clone());
+        let tally = preparer.tally().clone();
         let feed = WindowFeed {
             guard: Guard::new(target.clone(), config.sending.allow_production_target)?,
             records: Ordered::open(&store, &plan)?,
@@ -39,10 +41,11 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
             filter: config.filter.clone(),
             shard: config.shard,
             pace: config.pace,
-            preparer: Preparer::new(target.clone(), config.sending.clone()),
+            preparer,
         };
         let turn = Box::new(OnSchedule::new(line.clone()));
-        lanes.push(Lane::start(target.clone(), &config.sending, turn, Purpose::Window, &inner, |work| feed.run(work))?);
+        let lane = |work| feed.run(work);
+        lanes.push(Lane::start(target.clone(), &config.sending, turn, Purpose::Window, tally, &inner, lane)?);
     }
     admin.watch(&lanes, false);
     let mut progress = Progress::start(plan.at_most());

@@ -2,7 +2,6 @@
 
 mod body;
 mod connect;
-mod edit;
 mod guard;
 mod host;
 mod name;
@@ -13,11 +12,11 @@ mod shadow;
 mod url;
 
 pub use body::RecordedBody;
-pub use edit::{EditParseError, RemoveHeader, RewritePath, SetHeader};
 pub use guard::Guard;
 pub use host::{HostPolicy, HostPolicyParseError};
 pub use name::{Target, TargetParseError};
 pub use protocol::{Protocol, ProtocolParseError, ProtocolPolicy};
 pub use sender::{Manner, Patience, Sender, Shot};
+pub(crate) use shadow::origin_form;
 pub use shadow::{MARKER, Preparer, ShadowRequest, Unsendable};
 pub use url::{TargetScheme, TargetUrl, TargetUrlError};

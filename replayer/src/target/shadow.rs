@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, Request, Version};
 use umbra_common::exchange::{self, Exchange, Fields};
 
 use super::{Protocol, RecordedBody, Target};
+use crate::change::Tally;
 use crate::command::Sending;
 use crate::report::Recorded;
 
@@ -44,6 +45,7 @@ pub struct Preparer {
     sending: Sending,
     authority: Bytes,
     marker: HeaderValue,
+    tally: Tally,
 }
 
 impl Preparer {
@@ -52,13 +54,26 @@ impl Preparer {
         let authority = target.url.authority().into();
         // A target's name has only characters that a field value may have.
         let marker = HeaderValue::from_str(&target.name).unwrap_or(HeaderValue::from_static("target"));
-        Self { target, sending, authority, marker }
+        let tally = Tally::new(&sending.changes);
+        Self { target, sending, authority, marker, tally }
+    }
+
+    /// What each change does, counted as it is done.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The recorded request with its target in origin-form, and with every change.
+    pub fn change(&self, request: &mut exchange::Request) {
+        request.target = origin_form(&request.target, &request.method);
+        self.sending.changes.apply(request, &self.tally);
     }
 
     /// The shadow request of an exchange.
     pub fn prepare(&self, exchange: Exchange) -> Result<ShadowRequest, Unsendable> {
         let recorded = recorded(&exchange);
-        let source = exchange.request;
+        let mut source = exchange.request;
+        self.change(&mut source);
         let size = source.target.len() + source.headers.byte_len() + source.body.bytes.len();
         let method = Method::from_bytes(&source.method).map_err(|_| Unsendable::Invalid("method"))?;
         if method == Method::CONNECT || is_upgrade(&source.headers) {
@@ -66,7 +81,7 @@ impl Preparer {
         }
         let protocol = self.sending.protocol.choose(self.target.url.scheme, &source);
         let authority = self.sending.host.apply(&source.authority, &self.authority);
-        let path = self.path(&source)?;
+        let path = PathAndQuery::from_maybe_shared(source.target.clone()).map_err(|_| Unsendable::Invalid("target"))?;
         let mut headers = self.headers(&source, protocol, &authority)?;
         let trailers = (!source.trailers.is_empty()).then(|| section(&source.trailers)).transpose()?;
         let body = RecordedBody::new(source.body.bytes, trailers);
@@ -86,15 +101,7 @@ impl Preparer {
         Ok(ShadowRequest { request, protocol, recorded, size })
     }
 
-    /// The origin-form of the target, or `*`, rewritten.
-    fn path(&self, source: &exchange::Request) -> Result<PathAndQuery, Unsendable> {
-        let bad = Unsendable::Invalid("target");
-        let target = origin_form(&source.target, &source.method);
-        let rewritten = self.sending.rewrite_paths.iter().find_map(|rule| rule.apply(&target));
-        PathAndQuery::from_maybe_shared(rewritten.map_or(target, Bytes::from)).map_err(|_| bad)
-    }
-
-    /// The header section in its order, without what belongs to one connection, with what is set.
+    /// The header section in its order, without what belongs to one connection.
     fn headers(
         &self,
         source: &exchange::Request,
@@ -102,7 +109,7 @@ impl Preparer {
         authority: &Bytes,
     ) -> Result<HeaderMap, Unsendable> {
         let host = || HeaderValue::from_maybe_shared(authority.clone()).map_err(|_| Unsendable::Invalid("host"));
-        let mut headers = HeaderMap::with_capacity(source.headers.len() + self.sending.set_headers.len() + 3);
+        let mut headers = HeaderMap::with_capacity(source.headers.len() + 2);
         let listed = connection_options(&source.headers);
         if protocol == Protocol::H1 && source.headers.get("host").is_none() {
             headers.insert(header::HOST, host()?);
@@ -113,25 +120,21 @@ impl Preparer {
                 if protocol == Protocol::H1 {
                     headers.insert(header::HOST, host()?);
                 }
-            } else if !self.is_left_out(&name, value, protocol, &listed) {
+            } else if !is_left_out(&name, value, protocol, &listed) {
                 let value = HeaderValue::from_bytes(value).map_err(|_| Unsendable::Invalid("header value"))?;
                 headers.append(name, value);
             }
         }
-        for set in &self.sending.set_headers {
-            headers.insert(set.name.clone(), set.value.clone());
-        }
         headers.insert(MARKER, self.marker.clone());
         Ok(headers)
     }
+}
 
-    fn is_left_out(&self, name: &HeaderName, value: &[u8], protocol: Protocol, listed: &[Vec<u8>]) -> bool {
-        // gRPC needs it, and HTTP/2 allows it with this one value (RFC 9113, 8.2.2).
-        let kept_te = protocol == Protocol::H2 && value.eq_ignore_ascii_case(b"trailers");
-        is_hop_by_hop(name.as_str()) && !(name == header::TE && kept_te)
-            || listed.iter().any(|l| l == name.as_str().as_bytes())
-            || self.sending.remove_headers.iter().any(|r| r.0 == *name)
-    }
+fn is_left_out(name: &HeaderName, value: &[u8], protocol: Protocol, listed: &[Vec<u8>]) -> bool {
+    // gRPC needs it, and HTTP/2 allows it with this one value (RFC 9113, 8.2.2).
+    let kept_te = protocol == Protocol::H2 && value.eq_ignore_ascii_case(b"trailers");
+    is_hop_by_hop(name.as_str()) && !(name == header::TE && kept_te)
+        || listed.iter().any(|l| l == name.as_str().as_bytes())
 }
 
 /// Fields about one connection, or about how the body is framed on it (RFC 9110, 7.6.1), and `expect`: the body is at
@@ -168,7 +171,7 @@ fn is_upgrade(headers: &Fields) -> bool {
 }
 
 /// `http://host/path` to `/path` (RFC 9112, 3.2.2); other forms as they are.
-fn origin_form(target: &Bytes, method: &[u8]) -> Bytes {
+pub(crate) fn origin_form(target: &Bytes, method: &[u8]) -> Bytes {
     let Some(at) = target.windows(3).position(|w| w == b"://").filter(|_| !target.starts_with(b"/")) else {
         return target.clone();
     };

@@ -7,6 +7,7 @@ use http_body::Body as _;
 use umbra_common::exchange::{Body, Exchange, HttpVersion};
 
 use super::*;
+use crate::change::{Changes, Rule};
 use crate::testing;
 
 fn preparer(edit: impl FnOnce(&mut Sending)) -> Preparer {
@@ -139,9 +140,13 @@ fn an_ipv6_authority_gets_its_suffix_too() {
 #[test]
 fn edits_are_applied() {
     let prepared = preparer(|s| {
-        s.set_headers = vec!["x-env:staging".parse().unwrap(), "x-new:1".parse().unwrap()];
-        s.remove_headers = vec!["x-secret".parse().unwrap()];
-        s.rewrite_paths = vec!["/a=/b".parse().unwrap(), "/b=/c".parse().unwrap()];
+        s.changes = Changes::new(vec![
+            Rule::SetHeader("x-env:staging".parse().unwrap()),
+            Rule::SetHeader("x-new:1".parse().unwrap()),
+            Rule::RemoveHeader("x-secret".parse().unwrap()),
+            Rule::RewritePath("/a=/b".parse().unwrap()),
+            Rule::RewritePath("/b=/c".parse().unwrap()),
+        ]);
         s.host = "target".parse().unwrap();
     });
     let exchange = with_headers(&[("x-env", b"a"), ("host", b"h"), ("x-env", b"b"), ("x-secret", b"s"), ("x-z", b"")]);
@@ -152,6 +157,7 @@ fn edits_are_applied() {
     assert_eq!(values, ["staging"]);
     assert_eq!(shadow.request.headers()["x-new"], "1");
     assert!(!shadow.request.headers().contains_key("x-secret"));
+    assert_eq!(prepared.tally().report().iter().map(|r| r.changed).collect::<Vec<_>>(), [1, 1, 1, 1, 0]);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 /// On one line: control characters, line ends and what is no UTF-8 as escapes.
-pub(super) fn line(bytes: &[u8]) -> String {
+pub(crate) fn line(bytes: &[u8]) -> String {
     escaped(bytes, |_| false)
 }
 
 /// Over several lines: line ends and tabs stay.
-pub(super) fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     escaped(bytes, |c| matches!(c, '\n' | '\t'))
 }
 
@@ -47,13 +47,13 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Whether bytes are text that a person can read.
-pub(super) fn is_text(bytes: &[u8]) -> bool {
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes)
         .is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')))
 }
 
 /// Sixteen bytes a line, with where they stand and what of them can be read.
-pub(super) fn hex_dump(bytes: &[u8]) -> String {
+pub(crate) fn hex_dump(bytes: &[u8]) -> String {
     const WIDTH: usize = 16;
     let mut out = String::new();
     for (row, chunk) in bytes.chunks(WIDTH).enumerate() {

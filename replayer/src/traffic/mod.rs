@@ -1,7 +1,7 @@
 //! Looking at recorded traffic: what an engineer reaches for first.
 
 mod curl;
-mod escape;
+pub(crate) mod escape;
 mod http;
 mod json;
 mod look;
