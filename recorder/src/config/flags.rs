@@ -11,7 +11,7 @@ use umbra_common::size::ByteSize;
 use umbra_common::store::StoreSetting;
 use umbra_common::time::HumanDuration;
 
-use super::Responses;
+use super::{EdgeFlags, Responses};
 
 /// Records the HTTP and gRPC traffic of a service while it passes through.
 ///
@@ -110,6 +110,11 @@ pub struct Flags {
     #[arg(long, env = "UMBRA_TLS_KEY", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<PathBuf>,
+
+    /// The edge's limits.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub edge: EdgeFlags,
 
     /// How log lines look: text or json [default: text]
     #[arg(long, env = "UMBRA_LOG_FORMAT", value_name = "FORMAT")]

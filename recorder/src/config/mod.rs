@@ -1,9 +1,13 @@
 //! Settings: read once as [`Flags`], validated into a [`Config`] of ready types.
 
+mod edge;
+mod edge_flags;
 mod flags;
 mod upstream;
 mod validate;
 
+pub use edge::{EdgeConfig, ProxyProtocol};
+pub use edge_flags::EdgeFlags;
 pub use flags::Flags;
 pub use upstream::{Protocol, Upstream, UpstreamParseError};
 
@@ -48,6 +52,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// The longest wait for the head of the upstream's response, once the request has gone out.
     pub upstream_timeout: Duration,
+    /// What clients may send, and how long they may take.
+    pub edge: EdgeConfig,
     /// The name that records carry for this instance.
     pub instance: Arc<str>,
     /// How log lines look.
@@ -218,6 +224,7 @@ impl fmt::Display for Config {
         writeln!(f, "workers = {}", self.workers)?;
         writeln!(f, "drain-timeout = \"{}\"", HumanDuration(self.drain_timeout))?;
         writeln!(f, "upstream-timeout = \"{}\"", HumanDuration(self.upstream_timeout))?;
+        write!(f, "{}", self.edge)?;
         writeln!(f, "instance = \"{}\"", self.instance)?;
         writeln!(f, "log-format = \"{}\"", if self.log_format == LogFormat::Json { "json" } else { "text" })?;
         writeln!(f, "# masked: {}", self.redacted_names())?;

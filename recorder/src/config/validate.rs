@@ -48,6 +48,7 @@ impl Flags {
             workers: workers(self.workers)?,
             drain_timeout: self.drain_timeout.map_or(DRAIN_TIMEOUT, |d| d.0),
             upstream_timeout: positive("upstream-timeout", self.upstream_timeout.map_or(UPSTREAM_TIMEOUT, |d| d.0))?,
+            edge: self.edge.into_config()?,
             instance: self.instance.unwrap_or_else(host_name).into(),
             log_format: self.log_format.unwrap_or_default(),
             store: self.store.unwrap_or_default().resolve()?.ok_or(ConfigError::NoStore)?,
@@ -106,7 +107,7 @@ fn workers(given: Option<usize>) -> Result<NonZeroUsize, ConfigError> {
     }
 }
 
-fn positive(flag: &'static str, duration: Duration) -> Result<Duration, ConfigError> {
+pub(super) fn positive(flag: &'static str, duration: Duration) -> Result<Duration, ConfigError> {
     if duration.is_zero() {
         return Err(ConfigError::Value { flag, value: "0s".into(), why: "give more than no time".into() });
     }
