@@ -17,6 +17,7 @@ mod deadlines;
 mod edge;
 mod forward;
 mod metrics;
+mod pulse;
 mod queue;
 pub mod recorder;
 mod redact;

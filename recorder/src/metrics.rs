@@ -14,12 +14,31 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use umbra_common::store::StoreState;
 
+use crate::accept::Parting;
 use crate::admin::View;
 use crate::edge::Refusal;
 use crate::forward::Failure;
 
 /// The classes of status codes that a client can get; 1xx are no final answers.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// The error codes of HTTP/2 (RFC 9113, 7), by their numbers.
+const HTTP2_CODES: [&str; 14] = [
+    "no_error",
+    "protocol_error",
+    "internal_error",
+    "flow_control_error",
+    "settings_timeout",
+    "stream_closed",
+    "frame_size_error",
+    "refused_stream",
+    "cancel",
+    "compression_error",
+    "connect_error",
+    "enhance_your_calm",
+    "inadequate_security",
+    "http_1_1_required",
+];
 
 /// What the workers count.
 #[derive(Debug, Default)]
@@ -28,6 +47,10 @@ pub(crate) struct Counters {
     pub(crate) connections_open: Gauge,
     responses: [Counter; CLASSES.len()],
     refused: [Counter; Refusal::ALL.len()],
+    parted: [Counter; Parting::ALL.len()],
+    pub(crate) accept_failed: Counter,
+    stream_errors: [Counter; HTTP2_CODES.len()],
+    connection_errors: [Counter; HTTP2_CODES.len()],
     upstream_failed: [Counter; Failure::KINDS.len()],
 }
 
@@ -44,6 +67,21 @@ impl Counters {
     pub(crate) fn refused(&self, refusal: Refusal) {
         if let Some(at) = Refusal::ALL.iter().position(|r| *r == refusal) {
             self.refused[at].inc();
+        }
+    }
+
+    /// A connection was ended, or turned away.
+    pub(crate) fn parted(&self, why: Parting) {
+        if let Some(at) = Parting::ALL.iter().position(|p| *p == why) {
+            self.parted[at].inc();
+        }
+    }
+
+    /// An HTTP/2 client was told of an error, which ended a stream or its connection.
+    pub(crate) fn http2_error(&self, of_connection: bool, code: u32) {
+        let errors = if of_connection { &self.connection_errors } else { &self.stream_errors };
+        if let Some(counter) = usize::try_from(code).ok().and_then(|code| errors.get(code)) {
+            counter.inc();
         }
     }
 
@@ -88,6 +126,20 @@ impl Collector for Reader {
         family(&mut to, "responses", "Responses by the class of their status", "class", classes)?;
         let reasons = Refusal::ALL.iter().map(|r| r.as_str()).zip(&counters.refused);
         family(&mut to, "refused", "Requests refused at the edge, by reason", "reason", reasons)?;
+        let reasons = Parting::ALL.iter().map(|p| p.as_str()).zip(&counters.parted);
+        let help = "Connections that were ended or turned away, by reason";
+        family(&mut to, "connections_ended", help, "reason", reasons)?;
+        let help = "HTTP/2 streams that were reset, by error code; refused_stream is one over the limit";
+        let codes = HTTP2_CODES.iter().copied();
+        family(&mut to, "http2_stream_errors", help, "code", codes.clone().zip(&counters.stream_errors))?;
+        let help = "HTTP/2 connections that were ended with GOAWAY, by error code";
+        family(&mut to, "http2_connection_errors", help, "code", codes.zip(&counters.connection_errors))?;
+        ConstCounter::new(counters.accept_failed.get()).encode(to.encode_descriptor(
+            "accept_failures",
+            "Attempts to accept a connection that failed for want of file descriptors or memory",
+            None,
+            MetricType::Counter,
+        )?)?;
         let kinds = Failure::KINDS.iter().copied().zip(&counters.upstream_failed);
         family(&mut to, "upstream_failures", "Requests that the upstream gave no answer to, by kind", "kind", kinds)?;
         ConstCounter::new(counters.connections.get()).encode(to.encode_descriptor(

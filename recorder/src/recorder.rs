@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use umbra_common::ledger::{Ledger, Snapshot};
 use umbra_common::store::{StoreError, StoreHealth, StoreState, open_append};
 
-use crate::accept::bind;
+use crate::accept::{Admission, bind};
 use crate::admin::{self, View};
 use crate::config::Config;
 use crate::metrics::Counters;
@@ -96,6 +96,7 @@ impl Recorder {
             ledger: Ledger::new(),
             budget: Budget::new(config.memory_limit.bytes()),
             counters: Arc::new(Counters::default()),
+            admission: Admission::new(&config.edge),
             config,
         });
         let view = Arc::new(View {

@@ -1,8 +1,11 @@
 //! One request's way: edge → tap → forward (or sink), in the order in which `lib.rs` names the modules.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -15,8 +18,10 @@ use umbra_common::ledger::{DropReason, RecordOutcome, SkipReason};
 use umbra_common::time::Timestamp;
 
 use crate::answer::{grpc, grpc_kind, last, plain};
-use crate::edge::{self, Refusal};
+use crate::config::EdgeConfig;
+use crate::edge::{self, HeadLimits, Refusal};
 use crate::forward::{Failure, RequestBody, ResponseBody, Sender};
+use crate::pulse::{Pulse, Stopped};
 use crate::sink;
 use crate::tap::{BodyCopy, DRAFT_BYTES, Draft, RequestHead, Tap};
 use crate::worker::{Way, Worker};
@@ -47,6 +52,11 @@ impl Client {
         Rc::clone(&self.worker)
     }
 
+    /// What it may do, and how long it may take.
+    pub(crate) fn edge(&self) -> &EdgeConfig {
+        &self.worker.edge
+    }
+
     /// How many answers are under way.
     pub(crate) fn answers(&self) -> usize {
         Rc::strong_count(&self.answers) - 1
@@ -61,6 +71,7 @@ impl Client {
         let under_way = Rc::clone(&self.answers);
         let (parts, body) = request.into_parts();
         let head = RequestHead::wire(head, self.is_sink());
+        let body = RequestBody::new(body);
         let mut response = self.pass(parts, body, |_| head).await;
         if self.worker.closing.is_announced() {
             response = last(response);
@@ -73,16 +84,42 @@ impl Client {
     pub(crate) async fn serve_http2(
         self: Rc<Self>,
         request: Request<Incoming>,
+        pulse: Rc<Pulse>,
     ) -> Result<Response<ResponseBody>, Infallible> {
+        let under_way = Rc::clone(&self.answers);
         let (parts, body) = request.into_parts();
-        let response = match edge::check_http2(&parts) {
-            Ok(()) => self.pass(parts, body, |parts| RequestHead::listed(parts, self.is_sink())).await,
+        let mut response = match edge::check_http2(&parts, HeadLimits::of(self.edge())) {
+            Ok(()) => {
+                let body = RequestBody::watched(body, &pulse);
+                let answer = self.pass(parts, body, |parts| RequestHead::listed(parts, self.is_sink()));
+                self.unless_stopped(answer, &pulse).await
+            }
             Err(refusal) => {
                 self.refused(refusal);
                 plain(refusal.status(), refusal.as_str())
             }
         };
+        response.body_mut().hold(under_way);
+        response.body_mut().watch(pulse);
         Ok(self.counted(response))
+    }
+
+    /// The answer, unless the client leaves the request's body unfinished.
+    async fn unless_stopped(
+        &self,
+        answer: impl Future<Output = Response<ResponseBody>>,
+        pulse: &Pulse,
+    ) -> Response<ResponseBody> {
+        let mut answer = pin!(answer);
+        poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Pending if pulse.stopped(cx) == Some(Stopped::Body) => {
+                // The request has been seen already.
+                self.worker.counters.refused(Refusal::SlowBody);
+                Poll::Ready(plain(Refusal::SlowBody.status(), Refusal::SlowBody.as_str()))
+            }
+            polled => polled,
+        })
+        .await
     }
 
     fn is_sink(&self) -> bool {
@@ -103,11 +140,11 @@ impl Client {
     async fn pass(
         &self,
         parts: Parts,
-        body: Incoming,
+        mut body: RequestBody,
         head: impl FnOnce(&Parts) -> RequestHead,
     ) -> Response<ResponseBody> {
         let tap = self.tap(&parts, head);
-        let body = RequestBody::new(body, tap.clone());
+        body.tapped(tap.clone());
         match &self.worker.way {
             Way::Sink => sink::answer(&parts, body, tap).await,
             Way::Forward(forwarder) => {

@@ -12,8 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use umbra_common::exchange::IdSource;
 use umbra_common::ledger::{Ledger, RecordOutcome};
 
-use crate::accept::{self, Closing};
-use crate::config::{Config, Mode};
+use crate::accept::{self, Admission, Closing};
+use crate::config::{Config, EdgeConfig, Mode};
 use crate::deadlines::{Deadlines, LOOK};
 use crate::forward::Forwarder;
 use crate::metrics::Counters;
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<Ledger<RecordOutcome>>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// Whether the recorder serves or is about to stop.
@@ -48,6 +49,8 @@ pub(crate) struct Worker {
     pub(crate) ledger: Arc<Ledger<RecordOutcome>>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) edge: EdgeConfig,
     pub(crate) sampler: Sampler,
     pub(crate) ids: RefCell<IdSource>,
     pub(crate) taps: Rc<Taps>,
@@ -76,6 +79,8 @@ impl Worker {
             ledger: Arc::clone(&shared.ledger),
             budget: Arc::clone(&shared.budget),
             counters: Arc::clone(&shared.counters),
+            admission: Arc::clone(&shared.admission),
+            edge: config.edge.clone(),
             sampler: Sampler::new(config.sample.clone()),
             ids: RefCell::new(IdSource::new()),
             taps: Taps::new(limits, Rc::clone(&outbox)),

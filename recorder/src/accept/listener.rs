@@ -43,6 +43,7 @@ pub(crate) async fn accept(listener: &TcpListener, worker: &Rc<Worker>) -> Infal
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
+                worker.counters.accept_failed.inc();
                 tracing::warn!(%error, ?pause, "cannot accept a connection; trying again after a pause");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);

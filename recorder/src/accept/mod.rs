@@ -1,12 +1,20 @@
 //! Accepting: connections of one worker, in whichever protocol they come.
 
+mod admission;
 mod closing;
 mod connection;
 mod executor;
+mod http1;
+mod http2;
 mod listener;
+mod metered;
 mod pace;
+mod parting;
+mod proxy_header;
 mod sniff;
 
+pub(crate) use admission::Admission;
 pub(crate) use closing::Closing;
 pub(crate) use executor::LocalExecutor;
 pub(crate) use listener::{accept, accept_waiting, bind};
+pub(crate) use parting::Parting;

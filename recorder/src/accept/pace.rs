@@ -1,10 +1,12 @@
-//! How slow an HTTP/1 client may be between and within heads.
+//! How slow an HTTP/1 client may be: between heads, within one, with a body, and in taking a response.
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Context;
+use std::time::Duration;
 
-use super::connection::{HEAD_TIMEOUT, IDLE_TIMEOUT};
+use super::metered::Meter;
 use crate::deadlines::Deadline;
 use crate::edge::Watch;
 use crate::serve::Client;
@@ -16,6 +18,12 @@ pub(super) enum Cut {
     Refused,
     /// A head has begun and does not end.
     SlowHead,
+    /// A body has begun and does not go on.
+    SlowBody,
+    /// A response is not taken.
+    SlowReader,
+    /// Nothing passes in either direction.
+    Silent,
     /// No request comes.
     Idle,
 }
@@ -25,48 +33,91 @@ pub(super) enum Cut {
 pub(super) struct Pace<'a> {
     client: &'a Rc<Client>,
     watch: &'a Watch,
+    meter: Arc<Meter>,
     deadline: Deadline,
     now: Cell<Doing>,
+    /// What had passed when the limit was set.
+    moved: Cell<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
-    /// A request is being answered; it takes as long as it takes.
+    /// A request is being answered; the upstream's own time limit runs.
     Answering,
+    /// A response has begun, or the origin does not take the request's body.
+    Passing,
+    /// The client is to send more of a body.
+    Body,
+    /// The client is to take more of a response.
+    Taking,
     /// A head has begun.
-    Sending,
+    Head,
     /// Nothing.
     Nothing,
 }
 
 impl<'a> Pace<'a> {
-    pub(super) fn new(client: &'a Rc<Client>, watch: &'a Watch) -> Self {
+    pub(super) fn new(client: &'a Rc<Client>, watch: &'a Watch, meter: Arc<Meter>) -> Self {
         let deadline = client.worker().deadlines.limit();
-        deadline.set(Some(IDLE_TIMEOUT));
-        Self { client, watch, deadline, now: Cell::new(Doing::Nothing) }
+        deadline.set(Some(client.edge().idle_timeout));
+        Self { client, watch, meter, deadline, now: Cell::new(Doing::Nothing), moved: Cell::new(0) }
+    }
+
+    fn doing(&self) -> Doing {
+        let is_answered = self.client.answers() > 0 || self.watch.has_head();
+        if self.meter.is_blocked() {
+            Doing::Taking
+        } else if is_answered && self.watch.is_in_body() {
+            if self.meter.is_starved() { Doing::Body } else { Doing::Passing }
+        } else if is_answered {
+            if self.watch.is_answering() { Doing::Passing } else { Doing::Answering }
+        } else if self.watch.is_in_head() {
+            Doing::Head
+        } else {
+            Doing::Nothing
+        }
+    }
+
+    fn limit(&self, doing: Doing) -> Option<Duration> {
+        let edge = self.client.edge();
+        match doing {
+            Doing::Answering => None,
+            Doing::Passing => Some(edge.stream_timeout),
+            Doing::Body | Doing::Taking => Some(edge.body_timeout),
+            Doing::Head => Some(edge.header_timeout),
+            Doing::Nothing => Some(edge.idle_timeout),
+        }
     }
 
     /// To be asked whenever the connection has been polled.
     pub(super) fn is_too_slow(&self, cx: &Context<'_>) -> Option<Cut> {
-        let doing = if self.client.answers() > 0 || self.watch.has_head() {
-            Doing::Answering
-        } else if self.watch.is_in_head() {
-            Doing::Sending
-        } else {
-            Doing::Nothing
-        };
+        let doing = self.doing();
         if self.now.replace(doing) != doing {
-            self.deadline.set(match doing {
-                Doing::Answering => None,
-                Doing::Sending => Some(HEAD_TIMEOUT),
-                Doing::Nothing => Some(IDLE_TIMEOUT),
-            });
+            self.restart(doing);
         }
-        match doing {
-            Doing::Answering => None,
-            _ if !self.deadline.has_passed(cx) => None,
-            Doing::Sending => Some(Cut::SlowHead),
-            Doing::Nothing => Some(Cut::Idle),
+        let cut = match doing {
+            Doing::Answering => return None,
+            Doing::Passing => Cut::Silent,
+            Doing::Body => Cut::SlowBody,
+            Doing::Taking => Cut::SlowReader,
+            Doing::Head => Cut::SlowHead,
+            Doing::Nothing => Cut::Idle,
+        };
+        if !self.deadline.has_passed(cx) {
+            return None;
         }
+        // A head and a pause have so much time, whatever comes; the rest goes on for as long as anything passes.
+        if !matches!(doing, Doing::Head | Doing::Nothing) && self.meter.moved() != self.moved.get() {
+            self.restart(doing);
+            // Asks to be woken; it has just been set to later.
+            self.deadline.has_passed(cx);
+            return None;
+        }
+        Some(cut)
+    }
+
+    fn restart(&self, doing: Doing) {
+        self.moved.set(self.meter.moved());
+        self.deadline.set(self.limit(doing));
     }
 }

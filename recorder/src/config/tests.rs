@@ -121,10 +121,12 @@ fn a_file_takes_the_keys_of_every_group_and_no_other() {
         let flags = ["r", "--config", file.path().to_str().unwrap(), "--max-headers", "5"];
         Flags::try_parse_from(flags.iter().chain(&LEAST)).unwrap().layered().map_err(|e| e.to_string())
     };
-    let config = with("max-headers = 7\nidle-timeout = '9s'\ntrust-forwarded-for = ['10.0.0.0/8']\nproxy-protocol = 'v2'");
+    let config =
+        with("max-headers = 7\nidle-timeout = '9s'\ntrust-forwarded-for = ['10.0.0.0/8']\nproxy-protocol = 'v2'");
     let edge = config.unwrap().into_config().unwrap().edge;
     assert_eq!((edge.max_headers, edge.idle_timeout.as_secs(), edge.trust_forwarded_for.len()), (5, 9, 1));
-    for (text, says) in [("max-header = 7", "unknown field `max-header`"), ("idle-timeout = 'soon'", "is no duration")] {
+    for (text, says) in [("max-header = 7", "unknown field `max-header`"), ("idle-timeout = 'soon'", "is no duration")]
+    {
         let said = with(text).unwrap_err();
         assert!(said.contains(says), "{text}: {said}");
     }
@@ -133,9 +135,19 @@ fn a_file_takes_the_keys_of_every_group_and_no_other() {
 #[test]
 fn what_check_prints_is_a_file_that_gives_the_same() {
     let first = config(&[
-        "--sample", "12.5%", "--workers", "3", "--body-limit", "2MiB", "--max-connections-per-client", "9",
-        "--trust-forwarded-for", "10.0.0.0/8",
-    ]).unwrap().to_string();
+        "--sample",
+        "12.5%",
+        "--workers",
+        "3",
+        "--body-limit",
+        "2MiB",
+        "--max-connections-per-client",
+        "9",
+        "--trust-forwarded-for",
+        "10.0.0.0/8",
+    ])
+    .unwrap()
+    .to_string();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &first).unwrap();
     let flags = Flags::try_parse_from(["r", "--config", file.path().to_str().unwrap()]).unwrap();

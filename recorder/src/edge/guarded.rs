@@ -87,6 +87,11 @@ impl Watch {
     pub(crate) fn is_in_head(&self) -> bool {
         self.seen().guard.is_in_head()
     }
+
+    /// Whether a body has begun and not ended.
+    pub(crate) fn is_in_body(&self) -> bool {
+        self.seen().guard.is_in_body()
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {

@@ -4,11 +4,13 @@
 //! fragments and joins lines without a word, and what is settled cannot be refused any more. HTTP/2 is judged by the
 //! head that the library gives ([`check_http2`]). RFC 9112 and RFC 9113 say why for each.
 
+mod frames;
 mod guarded;
 mod host;
 mod refusal;
 mod wire;
 
+pub(crate) use frames::{ErrorScope, Flood, FrameWatch, Framed};
 pub(crate) use guarded::{Guarded, Watch};
 pub(crate) use refusal::Refusal;
 pub(crate) use wire::{HeadLimits, HeadView};
@@ -19,35 +21,28 @@ use http::{HeaderMap, Method};
 
 use host::is_authority;
 
-/// More fields in one section are refused.
-pub(crate) const MOST_FIELDS: usize = 128;
-/// A larger head is refused.
-pub(crate) const LARGEST_HEAD: usize = 64 << 10;
-/// A longer target is refused.
-pub(crate) const LONGEST_TARGET: usize = 32 << 10;
-
 /// Whether an HTTP/2 request may go on.
-pub(crate) fn check_http2(parts: &Parts) -> Result<(), Refusal> {
+pub(crate) fn check_http2(parts: &Parts, limits: HeadLimits) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal::Connect);
     }
     let path = parts.uri.path_and_query().map_or("", |p| p.as_str());
-    if path.len() > LONGEST_TARGET {
+    if path.len() > limits.target {
         return Err(Refusal::TargetTooLong);
     }
     if path == "*" && parts.method != Method::OPTIONS {
         return Err(Refusal::Asterisk);
     }
-    size(&parts.headers)?;
+    size(&parts.headers, limits)?;
     http2_authority(parts)
 }
 
-fn size(headers: &HeaderMap) -> Result<(), Refusal> {
-    if headers.len() > MOST_FIELDS {
+fn size(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Refusal> {
+    if headers.len() > limits.fields {
         return Err(Refusal::TooManyFields);
     }
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if bytes > LARGEST_HEAD { Err(Refusal::HeadTooLarge) } else { Ok(()) }
+    if bytes > limits.head { Err(Refusal::HeadTooLarge) } else { Ok(()) }
 }
 
 /// `:authority` or one `host`, and the same where both are there (RFC 9113, 8.3.1).

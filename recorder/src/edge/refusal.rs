@@ -9,6 +9,8 @@ pub(crate) enum Refusal {
     Malformed,
     /// Its head did not come in time.
     SlowHead,
+    /// Its body did not go on in time.
+    SlowBody,
     /// No host is named.
     NoHost,
     /// More than one host is named.
@@ -51,9 +53,10 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// Every reason, each once.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Malformed,
         Self::SlowHead,
+        Self::SlowBody,
         Self::NoHost,
         Self::ManyHosts,
         Self::BadHost,
@@ -80,6 +83,7 @@ impl Refusal {
         match self {
             Self::Malformed => "malformed",
             Self::SlowHead => "slow_head",
+            Self::SlowBody => "slow_body",
             Self::NoHost => "no_host",
             Self::ManyHosts => "many_hosts",
             Self::BadHost => "bad_host",
@@ -105,7 +109,7 @@ impl Refusal {
     /// What its client is told.
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::SlowHead => StatusCode::REQUEST_TIMEOUT,
+            Self::SlowHead | Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyFields | Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,

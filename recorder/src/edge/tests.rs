@@ -8,7 +8,7 @@ fn two(method: &str, target: &str, fields: &[(&str, &str)]) -> Result<(), Refusa
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    check_http2(&request.body(()).unwrap().into_parts().0)
+    check_http2(&request.body(()).unwrap().into_parts().0, HeadLimits::default())
 }
 
 #[test]
@@ -38,10 +38,10 @@ fn methods_have_their_forms_of_target() {
 
 #[test]
 fn sizes_have_limits() {
-    let long = "a".repeat(LONGEST_TARGET);
+    let long = "a".repeat(HeadLimits::default().target);
     assert_eq!(two("GET", &format!("http://a/{long}"), &[]), Err(Refusal::TargetTooLong));
-    let many = vec![("x", "1"); MOST_FIELDS + 1];
+    let many = vec![("x", "1"); HeadLimits::default().fields + 1];
     assert_eq!(two("GET", "http://a/", &many), Err(Refusal::TooManyFields));
-    let large = "a".repeat(LARGEST_HEAD);
+    let large = "a".repeat(HeadLimits::default().head);
     assert_eq!(two("GET", "http://a/", &[("x", &large)]), Err(Refusal::HeadTooLarge));
 }

@@ -12,6 +12,7 @@ use umbra_common::exchange::Ending;
 
 use super::expect::Gate;
 use super::hop::clean_trailers;
+use crate::pulse::Pulse;
 use crate::tap::Tap;
 
 /// Passes frames on untouched and as they come, and shows them to the tap.
@@ -21,6 +22,7 @@ pub(crate) struct RequestBody {
     tap: Option<Tap>,
     gate: Option<Gate>,
     progress: Option<Progress>,
+    pulse: Option<Rc<Pulse>>,
 }
 
 /// How far a body has come: what the wait for a response is measured against.
@@ -67,13 +69,28 @@ pub(crate) enum BodyError {
 }
 
 impl RequestBody {
-    pub(crate) fn new(inner: Incoming, tap: Option<Tap>) -> Self {
-        if inner.is_end_stream()
+    pub(crate) fn new(inner: Incoming) -> Self {
+        Self { inner, tap: None, gate: None, progress: None, pulse: None }
+    }
+
+    /// A body that says when it moves and when it does not.
+    pub(crate) fn watched(inner: Incoming, pulse: &Rc<Pulse>) -> Self {
+        let mut body = Self::new(inner);
+        if !body.inner.is_end_stream() {
+            pulse.request_moves();
+            body.pulse = Some(Rc::clone(pulse));
+        }
+        body
+    }
+
+    /// Shows the body to the tap.
+    pub(crate) fn tapped(&mut self, tap: Option<Tap>) {
+        if self.inner.is_end_stream()
             && let Some(tap) = &tap
         {
             tap.request_end();
         }
-        Self { inner, tap, gate: None, progress: None }
+        self.tap = tap;
     }
 
     /// Holds the body back until `gate` opens.
@@ -105,7 +122,11 @@ impl Body for RequestBody {
             this.gate = None;
         }
         loop {
-            let frame = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
+            let polled = Pin::new(&mut this.inner).poll_frame(cx);
+            if let Some(pulse) = &this.pulse {
+                if polled.is_pending() { pulse.request_awaited() } else { pulse.request_moves() }
+            }
+            let frame = match ready!(polled) {
                 None => {
                     if let Some(tap) = &this.tap {
                         tap.request_end();
@@ -162,6 +183,9 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         if let Some(progress) = &self.progress {
             progress.done();
+        }
+        if let Some(pulse) = &self.pulse {
+            pulse.request_ends();
         }
     }
 }

@@ -12,6 +12,7 @@ use umbra_common::exchange::Ending;
 use super::expect::Gate;
 use super::hop::clean_trailers;
 use super::http1::Lease;
+use crate::pulse::Pulse;
 use crate::tap::Tap;
 
 /// Passes frames on untouched and as they come, shows them to the tap, and gives the connection back at the end.
@@ -23,6 +24,7 @@ pub(crate) struct ResponseBody {
     tap: Option<Tap>,
     /// Tells the connection that this answer is under way.
     under_way: Option<Rc<()>>,
+    pulse: Option<Rc<Pulse>>,
 }
 
 #[derive(Debug)]
@@ -34,18 +36,24 @@ enum Source {
 impl ResponseBody {
     /// What the upstream sends.
     pub(super) fn upstream(inner: Incoming, lease: Option<Lease>, gate: Option<Gate>, tap: Option<Tap>) -> Self {
-        Self { from: Source::Upstream { inner, lease, gate, ended: false }, tap, under_way: None }
+        Self { from: Source::Upstream { inner, lease, gate, ended: false }, tap, under_way: None, pulse: None }
     }
 
     /// An answer of the recorder's own.
     pub(crate) fn here(text: impl Into<Bytes>) -> Self {
         let text = text.into();
-        Self { from: Source::Here((!text.is_empty()).then_some(text)), tap: None, under_way: None }
+        Self { from: Source::Here((!text.is_empty()).then_some(text)), tap: None, under_way: None, pulse: None }
     }
 
     /// Holds something for as long as the answer is under way.
     pub(crate) fn hold(&mut self, under_way: Rc<()>) {
         self.under_way = Some(under_way);
+    }
+
+    /// Says when it moves and when it does not, from now on.
+    pub(crate) fn watch(&mut self, pulse: Rc<Pulse>) {
+        pulse.response_moves();
+        self.pulse = Some(pulse);
     }
 }
 
@@ -60,7 +68,11 @@ impl Body for ResponseBody {
             Source::Upstream { inner, ended, .. } => (inner, ended),
         };
         loop {
-            let frame = match ready!(Pin::new(&mut *inner).poll_frame(cx)) {
+            let polled = Pin::new(&mut *inner).poll_frame(cx);
+            if let Some(pulse) = &this.pulse {
+                if polled.is_pending() { pulse.response_awaited() } else { pulse.response_moves() }
+            }
+            let frame = match ready!(polled) {
                 None => {
                     *ended = true;
                     return Poll::Ready(None);

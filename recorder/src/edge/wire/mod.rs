@@ -17,7 +17,8 @@ use self::chunked::Chunked;
 use self::head::Framing;
 pub(crate) use self::head::HeadView;
 use self::lines::Lines;
-use crate::edge::{LARGEST_HEAD, LONGEST_TARGET, MOST_FIELDS, Refusal};
+use crate::config::EdgeConfig;
+use crate::edge::Refusal;
 
 /// The sizes beyond which a head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +31,17 @@ pub(crate) struct HeadLimits {
     pub(crate) fields: usize,
 }
 
+impl HeadLimits {
+    /// Those of the settings.
+    pub(crate) fn of(edge: &EdgeConfig) -> Self {
+        Self { head: edge.max_header_size.as_usize(), target: edge.max_target.as_usize(), fields: edge.max_headers }
+    }
+}
+
+#[cfg(test)]
 impl Default for HeadLimits {
     fn default() -> Self {
-        Self { head: LARGEST_HEAD, target: LONGEST_TARGET, fields: MOST_FIELDS }
+        Self { head: 64 << 10, target: 32 << 10, fields: 128 }
     }
 }
 
@@ -102,6 +111,11 @@ impl Guard {
     /// Whether a head has begun and not ended.
     pub(crate) fn is_in_head(&self) -> bool {
         matches!(self.state, State::Head(_)) && !self.partial.is_empty()
+    }
+
+    /// Whether a body has begun and not ended.
+    pub(crate) fn is_in_body(&self) -> bool {
+        matches!(self.state, State::Sized(_) | State::Chunked(_))
     }
 
     /// Whether what was refused was a head: what came before it is a whole request.
