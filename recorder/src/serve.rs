@@ -168,7 +168,8 @@ impl Client {
         }
         let arrival = Timestamp::now();
         let id = worker.ids.borrow_mut().next(arrival);
-        let Some(session) = worker.sampler.take(id, self.addr, &parts.headers) else {
+        let client = edge::client(self.addr, &parts.headers, &worker.edge.trust_forwarded_for);
+        let Some(session) = worker.sampler.take(id, client, &parts.headers) else {
             entry.end(RecordOutcome::SampledOut);
             return None;
         };
@@ -183,7 +184,7 @@ impl Client {
             id,
             arrival,
             started: Instant::now(),
-            client: self.addr,
+            client,
             scheme: Scheme::Http,
             head,
             body: BodyCopy::default(),

@@ -4,12 +4,14 @@
 //! fragments and joins lines without a word, and what is settled cannot be refused any more. HTTP/2 is judged by the
 //! head that the library gives ([`check_http2`]). RFC 9112 and RFC 9113 say why for each.
 
+mod forwarded;
 mod frames;
 mod guarded;
 mod host;
 mod refusal;
 mod wire;
 
+pub(crate) use forwarded::client;
 pub(crate) use frames::{ErrorScope, Flood, FrameWatch, Framed};
 pub(crate) use guarded::{Guarded, Watch};
 pub(crate) use refusal::Refusal;
