@@ -42,6 +42,16 @@ pub enum DecodeError {
         /// What was wrong with it.
         what: String,
     },
+    /// The record was stored in parts, and some of them did not come.
+    #[error(
+        "{came} of the {of} parts of the record came; the others are not in the log, or not in the part of it that is read"
+    )]
+    Incomplete {
+        /// How many came.
+        came: usize,
+        /// How many there are.
+        of: u32,
+    },
     /// There is more after the record's end.
     #[error("{0} bytes follow the end of the record")]
     Trailing(usize),

@@ -41,6 +41,8 @@ pub enum DropReason {
     StoreRejected,
     /// The record is over the store's message limit.
     TooLarge,
+    /// The store did not take records, and `--spool` was full.
+    SpoolFull,
     /// It was still on its way when the drain's deadline passed.
     Drain,
     /// Its task ended without saying how: a defect.
@@ -60,6 +62,7 @@ impl Outcome for RecordOutcome {
         Self::Dropped(DropReason::StoreTimeout),
         Self::Dropped(DropReason::StoreRejected),
         Self::Dropped(DropReason::TooLarge),
+        Self::Dropped(DropReason::SpoolFull),
         Self::Dropped(DropReason::Drain),
         Self::Dropped(DropReason::Abandoned),
     ];
@@ -89,6 +92,7 @@ impl Outcome for RecordOutcome {
                 DropReason::StoreTimeout => "store_timeout",
                 DropReason::StoreRejected => "store_rejected",
                 DropReason::TooLarge => "too_large",
+                DropReason::SpoolFull => "spool_full",
                 DropReason::Drain => "drain",
                 DropReason::Abandoned => "abandoned",
             },

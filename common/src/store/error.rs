@@ -21,6 +21,14 @@ pub enum StoreError {
         /// What it is instead, as far as can be told.
         why: String,
     },
+    /// The folder of the spool cannot be used.
+    #[error("cannot use the spool {}: {why}", dir.display())]
+    Spool {
+        /// The folder as given.
+        dir: PathBuf,
+        /// The reason, and what to do.
+        why: String,
+    },
     /// A librdkafka property under `[store.kafka]` is not known or has a wrong value.
     #[error("the kafka property {0}")]
     Property(String),
@@ -51,7 +59,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the configuration is to blame (exit status 2) rather than the state of the world (1).
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Path { .. } | Self::NotAStore { .. } | Self::Property(_))
+        matches!(self, Self::Path { .. } | Self::NotAStore { .. } | Self::Spool { .. } | Self::Property(_))
     }
 }
 
@@ -68,4 +76,6 @@ pub enum Loss {
     Rejected,
     /// The store was closed first.
     Closed,
+    /// It had to go to the spool, and the spool was full.
+    SpoolFull,
 }

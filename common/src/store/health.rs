@@ -1,6 +1,6 @@
 //! What is known of the store's state, for `/status`, metrics and one log line at a time.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::time::Timestamp;
@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 pub enum StoreState {
     /// Nothing has been written yet.
     Unknown,
-    /// The last write was confirmed.
+    /// The last write was confirmed, or the store answers again.
     Up,
     /// The last write failed, or the store cannot be reached.
     Down,
@@ -37,6 +37,10 @@ struct Inner {
     since: Timestamp,
     error: Option<String>,
     logged: Option<Timestamp>,
+    /// Whether it was its being away, and no answer of its own, that brought it down.
+    away: bool,
+    /// Whether records go to a spool meanwhile.
+    spooled: bool,
 }
 
 /// While a store stays down, its reason is logged this often.
@@ -45,16 +49,32 @@ const LOG_EVERY: Duration = Duration::from_secs(30);
 impl StoreHealth {
     /// Nothing known yet.
     pub fn new() -> Self {
-        Self(Mutex::new(Inner { state: StoreState::Unknown, since: Timestamp::now(), error: None, logged: None }))
+        Self(Mutex::new(Inner {
+            state: StoreState::Unknown,
+            since: Timestamp::now(),
+            error: None,
+            logged: None,
+            away: false,
+            spooled: false,
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A spool takes the records that the store does not.
+    pub(super) fn has_spool(&self) {
+        self.lock().spooled = true;
     }
 
     /// A write was confirmed.
     pub fn up(&self) {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.lock();
         if inner.state != StoreState::Up {
-            let now = Timestamp::now();
             let was = inner.state;
-            *inner = Inner { state: StoreState::Up, since: now, error: None, logged: None };
+            inner.set(StoreState::Up);
+            (inner.error, inner.logged) = (None, None);
             drop(inner);
             if was == StoreState::Down {
                 tracing::info!("the store takes records again");
@@ -62,35 +82,83 @@ impl StoreHealth {
         }
     }
 
-    /// The store refused, failed or is gone.
-    pub fn down(&self, why: impl Into<String>) {
-        let why = why.into();
-        let now = Timestamp::now();
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.state != StoreState::Down {
-            inner.state = StoreState::Down;
-            inner.since = now;
+    /// The store is there, which says as much as a write where its being away was all that was wrong.
+    pub fn reachable(&self) {
+        let inner = self.lock();
+        if inner.state == StoreState::Down && inner.away {
+            drop(inner);
+            self.up();
         }
+    }
+
+    /// The store refused or failed: only a write can show that it does so no longer.
+    pub fn down(&self, why: impl Into<String>) {
+        self.is_down(why.into(), false);
+    }
+
+    /// The store does not answer.
+    pub fn away(&self, why: impl Into<String>) {
+        self.is_down(why.into(), true);
+    }
+
+    fn is_down(&self, why: String, away: bool) {
+        let now = Timestamp::now();
+        let mut inner = self.lock();
+        // What a store has said against a record outweighs that it says nothing now.
+        inner.away = away && (inner.away || inner.state != StoreState::Down);
+        inner.set(StoreState::Down);
         let log = inner.logged.is_none_or(|at| now.since(at) >= LOG_EVERY);
         if log {
             inner.logged = Some(now);
         }
         inner.error = Some(why.clone());
+        let spooled = inner.spooled;
         drop(inner);
-        if log {
+        if log && spooled {
+            tracing::warn!(%why, "the store does not take records; requests are served, and their records go to the spool");
+        } else if log {
             tracing::warn!(%why, "the store does not take records; requests are served and counted, not recorded");
         }
     }
 
     /// The state, since when, and the last error where it is down.
     pub fn get(&self) -> (StoreState, Timestamp, Option<String>) {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.lock();
         (inner.state, inner.since, inner.error.clone())
+    }
+}
+
+impl Inner {
+    fn set(&mut self, state: StoreState) {
+        if self.state != state {
+            (self.state, self.since) = (state, Timestamp::now());
+        }
     }
 }
 
 impl Default for StoreHealth {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_answers_again_is_up_unless_it_had_refused() {
+        let health = StoreHealth::new();
+        health.reachable();
+        assert_eq!(health.get().0, StoreState::Unknown);
+        health.away("nobody there");
+        health.reachable();
+        assert_eq!((health.get().0, health.get().2), (StoreState::Up, None));
+        health.down("no permission");
+        health.away("nobody there");
+        health.reachable();
+        assert_eq!(health.get().0, StoreState::Down);
+        health.up();
+        assert_eq!(health.get().0, StoreState::Up);
     }
 }

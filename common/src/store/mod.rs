@@ -35,6 +35,9 @@ pub const EMIT_AFTER: Duration = Duration::from_secs(10);
 /// (`message.timeout.ms`), and clocks that differ. Reads of a window go this far beyond its end.
 pub const SLACK: Duration = Duration::from_secs(30);
 
+/// An appender is looked after at least this often.
+pub const TEND_EVERY: Duration = Duration::from_secs(1);
+
 /// Which store, and how to reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
@@ -82,8 +85,14 @@ pub trait Append<R: Receipt>: Send {
     /// a whole, and blocks at most for the time of one SQLite transaction.
     fn append(&mut self, batch: &mut Vec<Record<R>>);
 
-    /// Called at least every second, also without traffic: reconnects, makes the topic, applies retention.
+    /// Called as often as [`tend_every`](Self::tend_every) says, also without traffic: reconnects, makes the topic,
+    /// applies retention.
     fn tend(&mut self);
+
+    /// When it wants to be tended next; at most [`TEND_EVERY`].
+    fn tend_every(&self) -> Duration {
+        TEND_EVERY
+    }
 
     /// Waits until what was taken is confirmed, at most for `deadline`; what is not is [`Loss::Closed`]. Afterwards
     /// every receipt has been consumed.
@@ -116,7 +125,8 @@ pub struct Position {
 /// One record as read.
 #[derive(Debug)]
 pub struct Stored {
-    /// Where it stood.
+    /// Where it stood; its last part, where it is in several. Positions grow within a partition, but for records that
+    /// are [incomplete](DecodeError::Incomplete), which are told when they are given up.
     pub position: Position,
     /// Its size in the log, in bytes.
     pub size: usize,
@@ -144,6 +154,11 @@ pub enum Next {
 pub trait Read: Send {
     /// The next record, waiting for at most `wait`.
     fn next(&mut self, wait: Duration) -> Result<Next, StoreError>;
+
+    /// Where a later read has to begin when everything of a partition that was given up to and including `upto` is
+    /// done: behind it, or earlier, where a record that stands in parts on both sides is not done. That read gives
+    /// what stands between again; what is at or before `upto` is done. `upto` must not go back.
+    fn restart(&mut self, upto: Position) -> i64;
 
     /// Stops or resumes a partition that has run ahead of the others. At most a bounded prefetch still comes.
     fn hold(&mut self, partition: i32, held: bool) -> Result<(), StoreError>;

@@ -31,6 +31,7 @@ impl Receipt for StoreReceipt {
             Loss::TooLarge => DropReason::TooLarge,
             Loss::Rejected => DropReason::StoreRejected,
             Loss::Closed => DropReason::Drain,
+            Loss::SpoolFull => DropReason::SpoolFull,
         }));
     }
 }

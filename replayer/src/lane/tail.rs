@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use umbra_common::codec::DecodeError;
 use umbra_common::ledger::{ReplayOutcome, ReplaySkip};
 use umbra_common::store::{Follow, Next, Stored};
 use umbra_common::time::Timestamp;
@@ -62,7 +63,11 @@ impl TailFeed {
                 feed.live.set_behind(Timestamp::now().since(exchange.arrival));
             }
             let expires = self.expires(&stored);
-            let account = Account::new(feed.ledger.open(), tracker.begin(stored.position));
+            let ticket = match &stored.exchange {
+                Err(DecodeError::Incomplete { .. }) => tracker.aside(stored.position),
+                _ => tracker.begin(stored.position),
+            };
+            let account = Account::new(feed.ledger.open(), ticket);
             // One target that is production is reason enough to send to none.
             let shadow = match self.admit(stored).inspect_err(|_| feed.stop.stop())? {
                 Ok(shadow) => shadow,

@@ -49,6 +49,11 @@ impl Tracker {
         Ticket { tracker: Arc::clone(self), position, reading: partition.reading }
     }
 
+    /// A record that was never whole has been given up: it stands in nobody's way, and out of order.
+    pub(super) fn aside(self: &Arc<Self>, position: Position) -> Ticket {
+        Ticket { tracker: Arc::clone(self), position, reading: u64::MAX }
+    }
+
     /// The done prefixes that have grown since the last call.
     pub(super) fn take_done(&self) -> Vec<Position> {
         let mut partitions = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,7 @@ use umbra_tests::wait::{DEADLINE, eventually};
 
 use super::fresh::{Fresh, records};
 use super::kafka_meddling::{delete_records_before, delete_topic, in_a_transaction};
-use super::samples::{every_10_ms, large, noon};
+use super::samples::every_10_ms;
 use super::tally::Tally;
 
 /// A store on brokers that refuse connections, which gives records up soon.
@@ -88,19 +88,6 @@ fn the_topic_is_made_with_its_partitions() {
     let store = Fresh::kafka(5);
     let Store::Kafka(source) = store.make() else { panic!("a kafka store") };
     assert!(format!("{source:?}").contains("partitions: [0, 1, 2, 3, 4]"), "{source:?}");
-}
-
-#[test]
-fn a_record_over_kafkas_limit_is_lost_alone() {
-    let store = Fresh::kafka(1);
-    let tally = Tally::default();
-    let mut appender = store.appender();
-    let mut exchanges = every_10_ms(2);
-    exchanges.insert(1, large(noon(), 1_100_000));
-    appender.append(&mut records(&exchanges, &tally));
-    appender.close(DEADLINE);
-    let counts = tally.now();
-    assert_eq!((counts.stored, counts.lost.get("too large")), (2, Some(&1)), "{counts:?}");
 }
 
 #[test]

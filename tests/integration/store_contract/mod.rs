@@ -13,6 +13,7 @@ mod planning;
 mod reading;
 mod samples;
 mod sharing;
+mod splitting;
 mod sqlite_faults;
 mod tally;
 

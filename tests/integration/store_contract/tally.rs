@@ -62,6 +62,7 @@ impl Receipt for Ticket {
             Loss::TooLarge => "too large",
             Loss::Rejected => "rejected",
             Loss::Closed => "closed",
+            Loss::SpoolFull => "spool full",
         };
         if let Some(tally) = self.0.take() {
             tally.change(|counts| *counts.lost.entry(name).or_default() += 1);

@@ -10,13 +10,18 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer};
 
 use super::deliveries::Deliveries;
+use super::parts::{ID, PART, VERSION, header, part_size};
 use super::settings::{Role, Settings, refused};
+use super::ticket::Ticket;
 use super::topic::TopicMaker;
-use crate::codec::CURRENT_VERSION;
-use crate::store::{Append, KafkaUrl, Receipt, Record, StoreError, StoreHealth};
+use crate::codec::{CURRENT_VERSION, MAX_RECORD};
+use crate::store::{Append, KafkaUrl, Receipt, Record, StoreError, StoreHealth, StoreState};
 
 /// After a purge every message is reported; its threads need a moment for that.
 const PURGE: Duration = Duration::from_secs(5);
+
+/// While nothing is confirmed, brokers that answer are asked for the topic this often.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// Appends to one topic.
 pub(in crate::store) struct Appender<R: Receipt> {
@@ -26,6 +31,8 @@ pub(in crate::store) struct Appender<R: Receipt> {
     producer: ThreadedProducer<Deliveries<R>>,
     maker: TopicMaker,
     in_doubt: Arc<AtomicBool>,
+    /// When the brokers were last asked for the topic.
+    asked: Instant,
     version: String,
 }
 
@@ -46,25 +53,51 @@ impl<R: Receipt> Appender<R> {
             settings,
             health,
             in_doubt,
+            asked: Instant::now(),
             version: CURRENT_VERSION.to_string(),
         })
     }
 
     fn send(&self, record: Record<R>) {
-        let deliveries = self.producer.client().context();
         let id = record.id.to_string();
-        let headers = OwnedHeaders::new_with_capacity(2)
-            .insert(Header { key: "umbra-id", value: Some(&id) })
-            .insert(Header { key: "umbra-v", value: Some(&self.version) });
-        let message = BaseRecord::with_opaque_to(&self.url.topic, deliveries.ticket(record.receipt))
-            .key(&record.key)
-            .payload(&record.value)
-            .timestamp(record.arrival.as_millis())
-            .headers(headers);
-        if let Err((error, message)) = self.producer.send(message) {
-            deliveries.lost(*message.delivery_opaque, &error);
+        let limit = self.settings.message_limit();
+        let size = part_size(limit, record.key.len());
+        let message = Message { id: &id, key: &record.key, millis: record.arrival.as_millis() };
+        if record.value.len() <= size || record.value.len() > MAX_RECORD {
+            return self.hand_over(&message, &record.value, None, Ticket::whole(record.receipt));
+        }
+        let of = record.value.len().div_ceil(size);
+        let tickets = Ticket::parts(record.receipt, of);
+        for (number, (value, ticket)) in record.value.chunks(size).zip(tickets).enumerate() {
+            self.hand_over(&message, value, Some(header(number + 1, of)), ticket);
         }
     }
+
+    fn hand_over(&self, message: &Message<'_>, value: &[u8], part: Option<String>, ticket: Ticket<R>) {
+        let mut headers = OwnedHeaders::new_with_capacity(3)
+            .insert(Header { key: ID, value: Some(message.id) })
+            .insert(Header { key: VERSION, value: Some(&self.version) });
+        if let Some(part) = &part {
+            headers = headers.insert(Header { key: PART, value: Some(part) });
+        }
+        let record = BaseRecord::with_opaque_to(&self.url.topic, Box::new(ticket))
+            .key(message.key)
+            .payload(value)
+            .timestamp(message.millis)
+            .headers(headers);
+        let deliveries = self.producer.client().context();
+        deliveries.taken();
+        if let Err((error, record)) = self.producer.send(record) {
+            deliveries.lost(*record.delivery_opaque, &error);
+        }
+    }
+}
+
+/// What all messages of a record have.
+struct Message<'a> {
+    id: &'a str,
+    key: &'a [u8],
+    millis: i64,
 }
 
 impl<R: Receipt> Append<R> for Appender<R> {
@@ -73,8 +106,15 @@ impl<R: Receipt> Append<R> for Appender<R> {
     }
 
     fn tend(&mut self) {
+        if !self.maker.is_finished() {
+            return;
+        }
         // Somebody may have deleted the topic while it was written to: librdkafka says so late, or as a timeout.
-        if self.maker.is_finished() && self.in_doubt.swap(false, Ordering::Relaxed) {
+        let in_doubt = self.in_doubt.swap(false, Ordering::Relaxed);
+        // Without traffic no write shows that an outage is over.
+        let down = self.health.get().0 == StoreState::Down && self.asked.elapsed() >= ASK_EVERY;
+        if in_doubt || down {
+            self.asked = Instant::now();
             match TopicMaker::start(&self.url, &self.settings, Arc::clone(&self.health)) {
                 Ok(maker) => self.maker = maker,
                 Err(error) => self.health.down(error.to_string()),

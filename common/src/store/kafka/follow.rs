@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::group::Group;
-use super::read::read;
+use super::join::Joiner;
 use super::settings::{Role, Settings, refused};
 use super::trouble;
 use crate::store::{Follow, Next, Position, Share, StoreError, Stored};
@@ -29,6 +29,7 @@ pub(in crate::store) struct Follower {
     brokers: String,
     topic: String,
     consumer: BaseConsumer<Group>,
+    joiner: Joiner,
     warned: Option<Instant>,
     /// When the group last heard from this member.
     polled: Instant,
@@ -50,6 +51,7 @@ impl Follower {
             brokers: settings.brokers.clone(),
             topic: topic.to_owned(),
             consumer,
+            joiner: Joiner::new(),
             warned: None,
             polled: Instant::now(),
             ahead: VecDeque::new(),
@@ -60,13 +62,27 @@ impl Follower {
         self.polled = Instant::now();
         let until = self.polled + wait;
         loop {
+            self.joiner.tend();
+            if let Some(stored) = self.joiner.next_given_up() {
+                return Ok(Next::Record(stored));
+            }
             let left = until.saturating_duration_since(Instant::now());
-            let error = match self.consumer.poll(left) {
-                Some(Ok(message)) => return Ok(Next::Record(read(&message))),
+            let polled = self.consumer.poll(left);
+            let (failure, lost) = self.consumer.client().context().news();
+            lost.into_iter().for_each(|partition| self.joiner.forget(partition));
+            let error = match polled {
+                Some(Ok(message)) => match self.joiner.message(&message) {
+                    Some(stored) => return Ok(Next::Record(stored)),
+                    None => None,
+                },
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.joiner.at_end(partition);
+                    None
+                }
                 Some(Err(error)) => Some(error),
                 None => None,
             };
-            if let Some(error) = self.consumer.client().context().failure() {
+            if let Some(error) = failure {
                 return Err(error.into());
             }
             if let Some(error) = error {
@@ -109,7 +125,8 @@ impl Follow for Follower {
         }
         // As a list: `store_offset`, for one, adds one by itself.
         let mut next = TopicPartitionList::with_capacity(1);
-        next.add_partition_offset(&self.topic, upto.partition, Offset::Offset(upto.offset + 1))?;
+        let restart = self.joiner.restart(upto);
+        next.add_partition_offset(&self.topic, upto.partition, Offset::Offset(restart))?;
         Ok(self.consumer.store_offsets(&next)?)
     }
 

@@ -33,11 +33,13 @@ struct Held {
     partitions: BTreeSet<i32>,
     of: usize,
     failed: Option<KafkaError>,
+    /// Partitions that were taken away since this was last asked for.
+    lost: Vec<i32>,
 }
 
 impl Group {
     pub(super) fn new(topic: &str, starts: BTreeMap<i32, i64>) -> Self {
-        let held = Held { partitions: BTreeSet::new(), of: starts.len(), failed: None };
+        let held = Held { partitions: BTreeSet::new(), of: starts.len(), failed: None, lost: Vec::new() };
         Self { topic: topic.to_owned(), starts, held: Mutex::new(held), trouble: Trouble::default() }
     }
 
@@ -50,9 +52,10 @@ impl Group {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).partitions.contains(&partition)
     }
 
-    /// What made a rebalance fail, once.
-    pub(super) fn failure(&self) -> Option<KafkaError> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).failed.take()
+    /// What made a rebalance fail, and the partitions that were taken away: each once.
+    pub(super) fn news(&self) -> (Option<KafkaError>, Vec<i32>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        (held.failed.take(), std::mem::take(&mut held.lost))
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, assigned: &TopicPartitionList) -> KafkaResult<()> {
@@ -99,6 +102,7 @@ impl Group {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         for element in revoked.elements() {
             held.partitions.remove(&element.partition());
+            held.lost.push(element.partition());
         }
         drop(held);
         // Both commit what is done first.

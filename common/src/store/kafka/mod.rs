@@ -1,19 +1,23 @@
 //! The store in one Kafka topic, for a fleet.
 //!
 //! A message: the key is the record's key, the value its envelope, the timestamp its arrival in milliseconds, and the
-//! headers `umbra-id` and `umbra-v` name it for other tools. Windows are found by timestamp and read without a
+//! headers `umbra-id` and `umbra-v` name it for other tools. A record that is too large for one message is several
+//! (`parts`), which readers put together again (`join`). Windows are found by timestamp and read without a
 //! group; following goes through a consumer group.
 
 mod append;
 mod deliveries;
 mod follow;
 mod group;
+mod join;
 mod metadata;
 mod offsets;
 mod partition;
+mod parts;
 mod read;
 mod settings;
 mod source;
+mod ticket;
 mod topic;
 mod trouble;
 

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::join::Joiner;
 use super::metadata::unreachable;
 use super::partition::{Progress, Step};
 use super::settings::{Role, Settings, refused};
 use super::trouble::{self, Plain};
-use crate::codec;
 use crate::store::{KafkaUrl, Next, Plan, Position, Read, StoreError, Stored};
 
 /// A planned record is on a broker: where nothing comes for this long, something is wrong.
@@ -28,6 +28,7 @@ pub(in crate::store) struct Reader {
     url: KafkaUrl,
     consumer: BaseConsumer<Plain>,
     partitions: BTreeMap<i32, Progress>,
+    joiner: Joiner,
     /// Ends that are to be told.
     ends: VecDeque<i32>,
     /// When something last came, or the brokers last answered.
@@ -50,6 +51,7 @@ impl Reader {
             url: url.clone(),
             consumer,
             partitions: plan.partitions.iter().map(|part| (part.partition, Progress::new(*part))).collect(),
+            joiner: Joiner::ignoring_before(plan.window.from().as_millis()),
             ends: VecDeque::new(),
             heard: now,
             progressed: now,
@@ -58,7 +60,7 @@ impl Reader {
 
     /// One event of the consumer; `None` where it was no record.
     fn event(&mut self, wait: Duration) -> Result<Option<Stored>, StoreError> {
-        let Self { consumer, partitions, .. } = self;
+        let Self { consumer, partitions, joiner, .. } = self;
         let mut heard = true;
         let mut stored = None;
         let mut ended = None;
@@ -66,7 +68,7 @@ impl Reader {
             Some(Ok(message)) => {
                 if let Some(progress) = partitions.get_mut(&message.partition()) {
                     if progress.message(message.offset()) == Step::Take {
-                        stored = Some(read(&message));
+                        stored = joiner.message(&message);
                     }
                     ended = progress.take_end().then_some(message.partition());
                 }
@@ -89,7 +91,7 @@ impl Reader {
         if let Some(partition) = ended {
             // Nothing behind the plan's end is worth fetching.
             self.consumer.pause(&self.one(partition))?;
-            self.ends.push_back(partition);
+            self.end(partition);
         }
         if heard {
             self.heard = Instant::now();
@@ -113,7 +115,7 @@ impl Reader {
             }
             progress.give_up();
             if progress.take_end() {
-                self.ends.push_back(partition);
+                self.end(partition);
             }
         }
         if self.heard.elapsed() < QUIET || !self.partitions.values().any(Progress::is_active) {
@@ -129,6 +131,12 @@ impl Reader {
         Ok(())
     }
 
+    /// What is not whole by now has parts behind the plan's end, or none: it is told before the end is.
+    fn end(&mut self, partition: i32) {
+        self.joiner.end(partition);
+        self.ends.push_back(partition);
+    }
+
     fn one(&self, partition: i32) -> TopicPartitionList {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(&self.url.topic, partition);
@@ -136,20 +144,13 @@ impl Reader {
     }
 }
 
-/// The record of a message, decoded where it lies.
-pub(super) fn read(message: &BorrowedMessage<'_>) -> Stored {
-    let value = message.payload().unwrap_or_default();
-    Stored {
-        position: Position { partition: message.partition(), offset: message.offset() },
-        size: value.len(),
-        exchange: codec::decode(value),
-    }
-}
-
 impl Read for Reader {
     fn next(&mut self, wait: Duration) -> Result<Next, StoreError> {
         let until = Instant::now() + wait;
         loop {
+            if let Some(stored) = self.joiner.next_given_up() {
+                return Ok(Next::Record(stored));
+            }
             if let Some(partition) = self.ends.pop_front() {
                 return Ok(Next::PartitionEnd(partition));
             }
@@ -161,7 +162,7 @@ impl Read for Reader {
                 return Ok(Next::Record(stored));
             }
             self.check_silence()?;
-            if left.is_zero() && self.ends.is_empty() {
+            if left.is_zero() && self.ends.is_empty() && !self.joiner.has_given_up() {
                 return Ok(Next::Idle);
             }
         }
@@ -178,5 +179,9 @@ impl Read for Reader {
         self.heard = Instant::now();
         self.progressed = self.heard;
         Ok(done?)
+    }
+
+    fn restart(&mut self, upto: Position) -> i64 {
+        self.joiner.restart(upto)
     }
 }

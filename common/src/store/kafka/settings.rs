@@ -31,7 +31,7 @@ const FIXED: [(&str, &str); 11] = [
     ("delivery.report.only.error", "every record is counted"),
     ("enable.auto.commit", "positions are kept for what is done"),
     ("enable.auto.offset.store", "positions are kept for what is done"),
-    ("enable.partition.eof", "a window ends by it"),
+    ("enable.partition.eof", "a window ends by it, and a record that is not whole"),
     ("group.id", "it follows from the target's name"),
     ("metadata.broker.list", "the --store URL names the brokers"),
     ("statistics.interval.ms", "the counts are on the admin listener"),
@@ -77,9 +77,11 @@ const READ: [(&str, &str); 4] = [
     ("auto.offset.reset", "earliest"),
 ];
 
-const FOLLOW: [(&str, &str); 4] = [
+const FOLLOW: [(&str, &str); 5] = [
     ("enable.auto.commit", "true"),
     ("auto.commit.interval.ms", "1000"),
+    // Where everything there is has been read, missing parts of a record do not come any more.
+    ("enable.partition.eof", "true"),
     ("auto.offset.reset", "earliest"),
     // A rebalance leaves alone what stays with its replica.
     ("partition.assignment.strategy", "cooperative-sticky"),
@@ -108,7 +110,18 @@ impl Settings {
                 return Err(StoreError::Property(format!("{name} cannot be set under [store.kafka]: {why}")));
             }
         }
+        if properties.get("partitioner").is_some_and(|name| name == "random") {
+            let why = "the parts of a large record belong into one partition";
+            return Err(StoreError::Property(format!("partitioner = random cannot be set under [store.kafka]: {why}")));
+        }
         Ok(Self { brokers: url.brokers.clone(), properties: properties.clone() })
+    }
+
+    /// The most bytes that one message may have. Where the value is wrong, librdkafka refuses it elsewhere.
+    pub(super) fn message_limit(&self) -> usize {
+        /// librdkafka's default, which is within the brokers' own.
+        const DEFAULT: usize = 1_000_000;
+        self.properties.get("message.max.bytes").and_then(|value| value.parse().ok()).unwrap_or(DEFAULT)
     }
 
     /// The configuration of one client.

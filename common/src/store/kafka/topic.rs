@@ -68,7 +68,10 @@ impl Work {
 
     fn is_there(&self) -> bool {
         match find(self.admin.inner(), &self.url.topic, ANSWER) {
-            Ok(Found::Partitions(_)) => true,
+            Ok(Found::Partitions(_)) => {
+                self.health.reachable();
+                true
+            }
             Ok(Found::Missing) => self.make(),
             Ok(Found::NotYet) => false,
             Err(error) => {

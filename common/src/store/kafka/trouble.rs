@@ -49,6 +49,15 @@ pub(super) fn is_fatal(error: &KafkaError) -> bool {
         )
 }
 
+/// Whether an error says that we are known and may not do this.
+pub(super) fn is_unauthorized(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed)
+    )
+}
+
 /// Whether an error says that the topic is not there.
 pub(super) fn is_missing(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;

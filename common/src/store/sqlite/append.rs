@@ -10,8 +10,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::retention::Limits;
 use super::schema;
 use crate::codec::MAX_RECORD;
-use crate::store::{Append, Loss, Receipt, Record, SqliteUrl, StoreError, StoreHealth};
+use crate::store::{Append, Loss, Receipt, Record, SqliteUrl, StoreError, StoreHealth, StoreState};
 use crate::time::Timestamp;
+
+/// For a lock that has already been waited for.
+const SHORT: Duration = Duration::from_millis(20);
 
 const INSERT: &str = "INSERT INTO exchanges (id, arrival, value) VALUES (?1, ?2, ?3)";
 
@@ -71,13 +74,30 @@ impl<R: Receipt> Appender<R> {
 
     /// What an error means for the records it hit, and for the connection.
     fn failed(&mut self, error: &StoreError) -> Loss {
-        self.health.down(error.to_string());
-        match error {
-            StoreError::Sqlite(e) if schema::is_busy(e) => Loss::Timeout,
-            _ => {
-                self.connection = None;
-                Loss::Rejected
+        if let StoreError::Sqlite(e) = error
+            && schema::is_busy(e)
+        {
+            self.health.away(format!("another process keeps {} locked: {error}", self.path.display()));
+            // The first wait was long enough for every lock that passes; the queue must not fill up behind the others.
+            if let Some(connection) = &self.connection {
+                let _ = connection.busy_timeout(SHORT);
             }
+            return Loss::Timeout;
+        }
+        self.health.down(match error {
+            StoreError::Sqlite(e) => format!("cannot write {}: {e}", self.path.display()),
+            other => other.to_string(),
+        });
+        self.connection = None;
+        Loss::Rejected
+    }
+
+    /// The file takes writes again: locks are waited for again.
+    fn recovered(&mut self) {
+        if self.health.get().0 == StoreState::Down
+            && let Some(connection) = &self.connection
+        {
+            let _ = connection.busy_timeout(schema::BUSY);
         }
     }
 }
@@ -92,6 +112,7 @@ impl<R: Receipt> Append<R> for Appender<R> {
         }
         match self.write(batch) {
             Ok(()) => {
+                self.recovered();
                 self.health.up();
                 batch.drain(..).for_each(|record| record.receipt.stored());
             }
@@ -103,10 +124,19 @@ impl<R: Receipt> Append<R> for Appender<R> {
     }
 
     fn tend(&mut self) {
-        let limits = self.limits;
-        let tended = self.connect().and_then(|c| Ok(limits.apply(c, Timestamp::now())?));
+        let (limits, down) = (self.limits, self.health.get().0 == StoreState::Down);
+        let tended = self.connect().and_then(|connection| {
+            if down {
+                // Without traffic no write shows that a lock is gone.
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()?;
+            }
+            Ok(limits.apply(connection, Timestamp::now())?)
+        });
         match tended {
-            Ok(()) => {}
+            Ok(()) => {
+                self.recovered();
+                self.health.reachable();
+            }
             // The next time will do.
             Err(StoreError::Sqlite(e)) if schema::is_busy(&e) => {}
             Err(error) => {

@@ -111,4 +111,8 @@ impl Read for Reader {
         }
         Ok(())
     }
+
+    fn restart(&mut self, upto: Position) -> i64 {
+        upto.offset + 1
+    }
 }

@@ -28,7 +28,7 @@ const TABLES: &str = "
     ) STRICT;";
 
 /// How long a lock of another process is waited for. Umbra itself holds one for milliseconds.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// The write-ahead log is cut back to this after a checkpoint.
 pub(super) const WAL_BYTES: u64 = 8 << 20;
 
