@@ -11,6 +11,7 @@ mod health;
 mod kafka;
 mod plan;
 mod setting;
+mod spool;
 mod sqlite;
 mod url;
 
@@ -18,6 +19,7 @@ pub use error::{Loss, StoreError};
 pub use health::{StoreHealth, StoreState};
 pub use plan::{PartitionPlan, Plan};
 pub use setting::StoreSetting;
+pub use spool::{SpoolConfig, SpoolFigures, open_spooled};
 pub use url::{KafkaUrl, SqliteUrl, StoreUrl, StoreUrlError};
 
 use std::collections::BTreeMap;
