@@ -4,7 +4,7 @@
 //! takes connections, `edge` refuses what could fool an intermediary, `serve` is one request's way through `forward`, to
 //! the upstream and back (or `sink`, which answers by itself), `tap` keeps the copy, `sample` decides whether there is
 //! one, `queue` hands finished exchanges to the store's thread in batches, where `redact` takes the secrets out and
-//! `store` encodes and appends them. `admin` and `metrics` tell operators about it.
+//! `store` encodes and appends them. `tunnel` carries what an upgrade makes of a connection. `admin` and `metrics` tell operators about it.
 //!
 //! One `worker` thread per core serves connections, each with a runtime, a listener and an upstream pool of its own;
 //! workers share nothing but counters. One thread belongs to the store, one to the admin listener.
@@ -26,6 +26,7 @@ mod serve;
 mod sink;
 mod store;
 mod tap;
+mod tunnel;
 mod worker;
 
 pub use config::{Config, ConfigError, Flags};

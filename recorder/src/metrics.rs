@@ -45,6 +45,10 @@ const HTTP2_CODES: [&str; 14] = [
 pub(crate) struct Counters {
     pub(crate) connections: Counter,
     pub(crate) connections_open: Gauge,
+    pub(crate) tunnels: Counter,
+    pub(crate) tunnels_open: Gauge,
+    pub(crate) tunnel_up: Counter,
+    pub(crate) tunnel_down: Counter,
     responses: [Counter; CLASSES.len()],
     refused: [Counter; Refusal::ALL.len()],
     parted: [Counter; Parting::ALL.len()],
@@ -149,6 +153,15 @@ impl Collector for Reader {
             MetricType::Counter,
         )?)?;
         gauge(&mut to, "connections_open", "Connections open now", None, counters.connections_open.get())?;
+        ConstCounter::new(counters.tunnels.get()).encode(to.encode_descriptor(
+            "tunnels",
+            "Connections and streams that changed their protocol",
+            None,
+            MetricType::Counter,
+        )?)?;
+        gauge(&mut to, "tunnels_open", "Tunnels open now", None, counters.tunnels_open.get())?;
+        let ways = [("up", &counters.tunnel_up), ("down", &counters.tunnel_down)].into_iter();
+        family(&mut to, "tunnel_bytes", "Bytes through tunnels, up to the origin or down to clients", "way", ways)?;
         let budget = &view.shared.budget;
         let bytes = Some(&Unit::Bytes);
         gauge(&mut to, "memory", "What all records under way hold", bytes, signed(budget.used()))?;

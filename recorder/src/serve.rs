@@ -1,5 +1,6 @@
 //! One request's way: edge → tap → forward (or sink), in the order in which `lib.rs` names the modules.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -8,19 +9,21 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-use bytes::Bytes;
 use http::header::HeaderValue;
 use http::request::Parts;
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use umbra_common::exchange::{Fields, Scheme};
 use umbra_common::ledger::{DropReason, RecordOutcome, SkipReason};
 use umbra_common::time::Timestamp;
 
 use crate::answer::{grpc, grpc_kind, last, plain};
 use crate::config::EdgeConfig;
-use crate::edge::{self, HeadLimits, Refusal};
-use crate::forward::{Failure, RequestBody, ResponseBody, Sender};
+use crate::edge::{self, Arrived, Guarded, HeadLimits, Refusal};
+use crate::forward::{Asked, Failure, RequestBody, ResponseBody, Sender};
 use crate::pulse::{Pulse, Stopped};
 use crate::sink;
 use crate::tap::{BodyCopy, DRAFT_BYTES, Draft, RequestHead, Tap};
@@ -39,13 +42,16 @@ pub(crate) struct Client {
     answers: Rc<()>,
     /// As `X-Forwarded-For` has it.
     text: HeaderValue,
+    /// The upstream's side of the tunnel that the connection is about to become.
+    tunnel: RefCell<Option<OnUpgrade>>,
     worker: Rc<Worker>,
 }
 
 impl Client {
     pub(crate) fn new(addr: SocketAddr, worker: Rc<Worker>) -> Self {
         let text = HeaderValue::from_str(&addr.ip().to_canonical().to_string());
-        Self { addr, answers: Rc::new(()), text: text.unwrap_or(HeaderValue::from_static("unknown")), worker }
+        let text = text.unwrap_or(HeaderValue::from_static("unknown"));
+        Self { addr, answers: Rc::new(()), text, tunnel: RefCell::default(), worker }
     }
 
     pub(crate) fn worker(&self) -> Rc<Worker> {
@@ -66,15 +72,26 @@ impl Client {
     pub(crate) async fn serve_http1(
         self: Rc<Self>,
         request: Request<Incoming>,
-        head: Bytes,
+        arrived: Arrived,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let under_way = Rc::clone(&self.answers);
         let (parts, body) = request.into_parts();
-        let head = RequestHead::wire(head, self.is_sink());
+        let asked = if arrived.asks_upgrade() && !self.is_sink() { Asked::by_upgrade(&parts.headers) } else { None };
+        if asked.is_none() {
+            arrived.go_on();
+        }
+        let head = RequestHead::wire(arrived.head.bytes.clone(), self.is_sink());
         let body = RequestBody::new(body);
-        let mut response = self.pass(parts, body, |_| head).await;
-        if self.worker.closing.is_announced() {
-            response = last(response);
+        let mut response = self.pass(parts, body, asked, Some(&arrived), |_| head).await;
+        arrived.is_answered();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            arrived.step_aside();
+            self.tunnel.replace(Some(hyper::upgrade::on(&mut response)));
+        } else {
+            arrived.stay();
+            if self.worker.closing.is_announced() {
+                response = last(response);
+            }
         }
         response.body_mut().hold(under_way);
         Ok(self.counted(response))
@@ -83,15 +100,17 @@ impl Client {
     /// Answers an HTTP/2 request.
     pub(crate) async fn serve_http2(
         self: Rc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         pulse: Rc<Pulse>,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let under_way = Rc::clone(&self.answers);
+        let client_side = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
         let (parts, body) = request.into_parts();
         let mut response = match edge::check_http2(&parts, HeadLimits::of(self.edge())) {
             Ok(()) => {
                 let body = RequestBody::watched(body, &pulse);
-                let answer = self.pass(parts, body, |parts| RequestHead::listed(parts, self.is_sink()));
+                let asked = client_side.as_ref().and_then(|_| Asked::by_connect(&parts));
+                let answer = self.pass(parts, body, asked, None, |parts| RequestHead::listed(parts, self.is_sink()));
                 self.unless_stopped(answer, &pulse).await
             }
             Err(refusal) => {
@@ -99,6 +118,19 @@ impl Client {
                 plain(refusal.status(), refusal.as_str())
             }
         };
+        if let Some(client_side) = client_side
+            && response.status().is_success()
+        {
+            let (upstream, tunnels) = (hyper::upgrade::on(&mut response), Rc::clone(&self.worker.tunnels));
+            let under_way = Rc::clone(&under_way);
+            tokio::task::spawn_local(async move {
+                if let Ok(client) = client_side.await {
+                    tunnels.carry(TokioIo::new(client), upstream).await;
+                }
+                // A connection with a tunnel is in use.
+                drop(under_way);
+            });
+        }
         response.body_mut().hold(under_way);
         response.body_mut().watch(pulse);
         Ok(self.counted(response))
@@ -122,6 +154,14 @@ impl Client {
         .await
     }
 
+    /// Carries what follows an HTTP/1 handshake that changed the protocol, until the tunnel ends.
+    pub(crate) async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: Guarded<S>, ahead: &[u8]) {
+        let upstream = self.tunnel.take();
+        if let Some(upstream) = upstream {
+            self.worker.tunnels.carry(stream.into_tunnel(ahead), upstream).await;
+        }
+    }
+
     fn is_sink(&self) -> bool {
         matches!(self.worker.way, Way::Sink)
     }
@@ -141,6 +181,8 @@ impl Client {
         &self,
         parts: Parts,
         mut body: RequestBody,
+        asked: Option<Asked>,
+        arrived: Option<&Arrived>,
         head: impl FnOnce(&Parts) -> RequestHead,
     ) -> Response<ResponseBody> {
         let tap = self.tap(&parts, head);
@@ -148,7 +190,7 @@ impl Client {
         match &self.worker.way {
             Way::Sink => sink::answer(&parts, body, tap).await,
             Way::Forward(forwarder) => {
-                let sender = Sender { client: &self.text, scheme: Scheme::Http };
+                let sender = Sender { client: &self.text, scheme: Scheme::Http, arrived, asked };
                 let grpc = grpc_kind(&parts);
                 match forwarder.forward(parts, body, sender).await {
                     Ok(response) => response,

@@ -20,6 +20,7 @@ use crate::metrics::Counters;
 use crate::queue::{Batch, Outbox};
 use crate::sample::Sampler;
 use crate::tap::{Budget, Limits, Taps};
+use crate::tunnel::Tunnels;
 
 /// How long an idle connection is left open, in a drain, for a request that is already under way to it.
 const LINGER: Duration = Duration::from_millis(250);
@@ -57,6 +58,7 @@ pub(crate) struct Worker {
     pub(crate) way: Way,
     pub(crate) closing: Rc<Closing>,
     pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) tunnels: Rc<Tunnels>,
     outbox: Rc<Outbox>,
 }
 
@@ -67,6 +69,16 @@ pub(crate) enum Way {
     Forward(Forwarder),
     /// Answers it.
     Sink,
+}
+
+impl Way {
+    /// Whether an HTTP/2 client may be offered extended CONNECT.
+    pub(crate) fn takes_connect(&self) -> bool {
+        match self {
+            Self::Forward(forwarder) => forwarder.takes_connect(),
+            Self::Sink => false,
+        }
+    }
 }
 
 impl Worker {
@@ -92,6 +104,7 @@ impl Worker {
                 Mode::Sink => Way::Sink,
             },
             closing: Rc::default(),
+            tunnels: Tunnels::new(config.tunnel_timeout, Rc::clone(&deadlines), Arc::clone(&shared.counters)),
             deadlines,
             outbox,
         })
@@ -121,7 +134,12 @@ impl Worker {
         {
             self.closing.begin();
             if timeout_at(deadline, self.closing.emptied()).await.is_err() {
-                tracing::warn!(connections = self.closing.open(), "the drain's time is up; connections are cut");
+                let tunnels = self.tunnels.open();
+                tracing::warn!(
+                    connections = self.closing.open(),
+                    tunnels,
+                    "the drain's time is up; connections are cut"
+                );
             }
         }
         self.taps.emit_all();

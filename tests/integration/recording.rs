@@ -65,14 +65,9 @@ on_both_stores! {
         ];
         let target = b"/odd/%7E/..//x;a?q=%C3%A9&r=a+b&&=|{}";
         assert_eq!(text(received.head.target()), text(target));
-        // Towards the origin, fields of one name come together: their order among themselves is what has a meaning
-        // (RFC 9110, 5.3). Case and bytes are kept.
-        let mut passed = without_added(&received.head);
-        let mut expected: Vec<_> = sent.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
-        assert_eq!(received.head.all("x-dup"), [b"1", b"2"]);
-        passed.sort();
-        expected.sort();
-        assert_eq!(passed, expected);
+        let passed = without_added(&received.head);
+        let expected: Vec<_> = sent.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
+        assert_eq!(passed, expected, "order, case and bytes");
         assert_eq!(received.body.raw, b"\0\xff\r\n!\x80");
 
         let [exchange] = &exchanges[..] else { panic!("{exchanges:?}") };

@@ -46,7 +46,7 @@ where
     let watch = stream.watch();
     let service = service_fn(|request| {
         // One head for each request that the library makes of it, in order.
-        Rc::clone(client).serve_http1(request, watch.take_head().unwrap_or_default())
+        Rc::clone(client).serve_http1(request, watch.take())
     });
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let pace = Pace::new(client, &watch, meter);
@@ -54,7 +54,10 @@ where
         if watch.refusal().is_some() { Some(Cut::Refused) } else { pace.is_too_slow(cx) }
     });
     let cut = match ended.await {
-        Ok(Ok(())) => return,
+        Ok(Ok(())) => {
+            let parts = connection.into_parts();
+            return client.tunnel(parts.io.into_inner(), &parts.read_buf).await;
+        }
         Ok(Err(error)) => {
             // What passed the guard and is no HTTP to the library; it has answered for itself.
             if error.is_parse() {

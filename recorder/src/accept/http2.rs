@@ -66,6 +66,9 @@ where
         .max_pending_accept_reset_streams(UNSEEN_RESETS)
         .max_local_error_reset_streams(ERROR_RESETS)
         .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX));
+    if worker.way.takes_connect() {
+        builder.enable_connect_protocol();
+    }
     let stream = Metered::new(stream);
     let meter = stream.meter();
     let counters = Arc::clone(&worker.counters);

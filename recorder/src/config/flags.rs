@@ -11,7 +11,7 @@ use umbra_common::size::ByteSize;
 use umbra_common::store::StoreSetting;
 use umbra_common::time::HumanDuration;
 
-use super::{EdgeFlags, Responses};
+use super::{EdgeFlags, Responses, TunnelFlags};
 
 /// Records the HTTP and gRPC traffic of a service while it passes through.
 ///
@@ -95,6 +95,12 @@ pub struct Flags {
     #[arg(long, env = "UMBRA_UPSTREAM_TIMEOUT", value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_timeout: Option<HumanDuration>,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    // A doc sentence would become a heading's text in --help.
+    #[allow(missing_docs)]
+    pub tunnels: TunnelFlags,
 
     /// The name that records carry for this recorder [default: the host's name]
     #[arg(long, env = "UMBRA_INSTANCE", value_name = "NAME")]

@@ -3,12 +3,14 @@
 mod edge;
 mod edge_flags;
 mod flags;
+mod tunnels;
 mod upstream;
 mod validate;
 
 pub use edge::{EdgeConfig, ProxyProtocol};
 pub use edge_flags::EdgeFlags;
 pub use flags::Flags;
+pub use tunnels::TunnelFlags;
 pub use upstream::{Protocol, Upstream, UpstreamParseError};
 
 use std::fmt;
@@ -54,6 +56,8 @@ pub struct Config {
     pub upstream_timeout: Duration,
     /// What clients may send, and how long they may take.
     pub edge: EdgeConfig,
+    /// How long a tunnel may pass nothing, where there is a limit.
+    pub tunnel_timeout: Option<Duration>,
     /// The name that records carry for this instance.
     pub instance: Arc<str>,
     /// How log lines look.
@@ -225,6 +229,8 @@ impl fmt::Display for Config {
         writeln!(f, "drain-timeout = \"{}\"", HumanDuration(self.drain_timeout))?;
         writeln!(f, "upstream-timeout = \"{}\"", HumanDuration(self.upstream_timeout))?;
         write!(f, "{}", self.edge)?;
+        let tunnel_timeout = HumanDuration(self.tunnel_timeout.unwrap_or_default());
+        writeln!(f, "tunnel-timeout = \"{tunnel_timeout}\"")?;
         writeln!(f, "instance = \"{}\"", self.instance)?;
         writeln!(f, "log-format = \"{}\"", if self.log_format == LogFormat::Json { "json" } else { "text" })?;
         writeln!(f, "# masked: {}", self.redacted_names())?;

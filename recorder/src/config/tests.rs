@@ -60,6 +60,7 @@ fn a_wrong_value_is_named_with_what_to_do() {
         (&["--sample", "half"], "'half' is no fraction"),
         (&["--responses", "some"], "'some'"),
         (&["--drain-timeout", "soon"], "'soon' is no duration"),
+        (&["--tunnel-timeout", "never"], "'never' is no duration"),
         (&["--body-limit", "much"], "'much' is no size"),
         (&["--store", "redis:"], "is no store"),
         (&["--log-format", "xml"], "is no log format"),
@@ -130,6 +131,13 @@ fn a_file_takes_the_keys_of_every_group_and_no_other() {
         let said = with(text).unwrap_err();
         assert!(said.contains(says), "{text}: {said}");
     }
+}
+
+#[test]
+fn tunnels_have_a_limit_unless_it_is_taken_off() {
+    assert_eq!(config(&[]).unwrap().tunnel_timeout.map(|t| t.as_secs()), Some(3600));
+    assert_eq!(config(&["--tunnel-timeout", "90s"]).unwrap().tunnel_timeout.map(|t| t.as_secs()), Some(90));
+    assert_eq!(config(&["--tunnel-timeout", "0s"]).unwrap().tunnel_timeout, None);
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! A client's connection with the wire guard in it: the HTTP library reads only bytes that have passed.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::Refusal;
+use super::arrived::Arrived;
+use super::interim::Interim;
 use super::wire::{Guard, HeadLimits};
 
 /// The stream that the HTTP library is given.
@@ -25,7 +27,13 @@ pub(crate) struct Guarded<S> {
 ///
 /// The lock is held for the time of one state transition and never contended: both sides are on one thread.
 #[derive(Clone, Debug)]
-pub(crate) struct Watch(Arc<Mutex<Seen>>);
+pub(crate) struct Watch(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    seen: Mutex<Seen>,
+    interim: Interim,
+}
 
 #[derive(Debug)]
 struct Seen {
@@ -33,6 +41,10 @@ struct Seen {
     /// Why what follows is refused, once the library has had all that came before.
     refusal: Option<Refusal>,
     held: Option<Refusal>,
+    /// What came behind a request for another protocol, before it is known whose it is.
+    early: Vec<u8>,
+    /// Who waits for that.
+    undecided: Option<Waker>,
     /// Something was written since the last head was taken.
     answering: bool,
 }
@@ -40,26 +52,82 @@ struct Seen {
 impl<S> Guarded<S> {
     /// Puts a guard into a stream.
     pub(crate) fn new(stream: S, limits: HeadLimits) -> Self {
-        let seen = Mutex::new(Seen { guard: Guard::new(limits), refusal: None, held: None, answering: false });
-        Self { stream, watch: Watch(Arc::new(seen)) }
+        let seen = Mutex::new(Seen {
+            guard: Guard::new(limits),
+            refusal: None,
+            held: None,
+            early: Vec::new(),
+            undecided: None,
+            answering: false,
+        });
+        Self { stream, watch: Watch(Arc::new(Shared { seen, interim: Interim::default() })) }
     }
 
     /// The view of the guard.
     pub(crate) fn watch(&self) -> Watch {
         self.watch.clone()
     }
+
+    /// The stream behind an upgrade, where `ahead` is what the library has read of it and not used.
+    pub(crate) fn into_tunnel(self, ahead: &[u8]) -> Self {
+        let mut seen = self.watch.seen();
+        seen.early.splice(..0, ahead.iter().copied());
+        drop(seen);
+        self
+    }
 }
 
 impl Watch {
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The raw head of the request that the library gives next.
-    pub(crate) fn take_head(&self) -> Option<Bytes> {
+    /// What the guard knows of the request that the library gives next.
+    pub(crate) fn take(&self) -> Arrived {
         let mut seen = self.seen();
         seen.answering = false;
-        seen.guard.take_head()
+        let head = seen.guard.take_head().unwrap_or_default();
+        let undecided = Cell::new(seen.guard.is_undecided() && !seen.guard.has_head());
+        drop(seen);
+        Arrived { head, undecided, turn: self.0.interim.begin(), watch: self.clone() }
+    }
+
+    /// What follows the request for another protocol is the next request.
+    pub(super) fn go_on(&self) {
+        self.decide(|seen| seen.guard.go_on());
+    }
+
+    /// What follows the request for another protocol is that.
+    pub(super) fn step_aside(&self) {
+        self.decide(|seen| seen.guard.step_aside());
+    }
+
+    /// The request for another protocol was not granted. What has come behind it was meant for the other protocol, or
+    /// pretends to be: it is no request (RFC 9110, 7.8; the ways to smuggle one).
+    pub(super) fn stay(&self) {
+        self.decide(|seen| {
+            if seen.early.is_empty() {
+                seen.guard.go_on();
+            } else {
+                seen.guard.refuse(Refusal::EarlyUpgrade);
+                seen.held = Some(Refusal::EarlyUpgrade);
+            }
+        });
+    }
+
+    fn decide(&self, decide: impl FnOnce(&mut Seen)) {
+        let mut seen = self.seen();
+        decide(&mut seen);
+        let undecided = seen.undecided.take();
+        drop(seen);
+        if let Some(undecided) = undecided {
+            undecided.wake();
+        }
+    }
+
+    /// Where the interim responses of the connection go.
+    pub(super) fn interim(&self) -> &Interim {
+        &self.0.interim
     }
 
     /// Why nothing more is read, if so.
@@ -113,27 +181,80 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             // Whoever polls the library's connection looks for this afterwards.
             return Poll::Pending;
         }
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
-        let (sound, verdict) = seen.guard.feed(&buf.filled()[before..]);
-        let Err(refusal) = verdict else { return read };
+        let stashed = !seen.early.is_empty();
+        if !stashed {
+            match Pin::new(&mut this.stream).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) if buf.filled().len() > before => {}
+                ended_or_pending => return ended_or_pending,
+            }
+        } else if seen.guard.is_undecided() {
+            seen.undecided = Some(cx.waker().clone());
+            return Poll::Pending;
+        } else {
+            let some = seen.early.len().min(buf.remaining());
+            buf.put_slice(&seen.early[..some]);
+        }
+        let (sound, verdict) = seen.guard.feed(&mut buf.filled_mut()[before..]);
+        let read = buf.filled().len() - before;
+        if stashed {
+            seen.early.drain(..sound);
+        } else if sound < read && verdict.is_ok() {
+            seen.early.extend_from_slice(&buf.filled()[before + sound..]);
+        }
         buf.set_filled(before + sound);
-        seen.held = Some(refusal);
+        if let Err(refusal) = verdict {
+            seen.held = Some(refusal);
+        }
         drop(seen);
-        // What came before it is still to be served; it is refused when the library asks for more.
-        if sound > 0 { read } else { self.poll_read(cx, buf) }
+        // What came before a refusal is still to be served; it is refused when the library asks for more. What comes
+        // before a decision is held until then.
+        if sound > 0 { Poll::Ready(Ok(())) } else { self.poll_read(cx, buf) }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guarded<S> {
+    /// Writes the interim responses that wait.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let interim = &self.watch.0.interim;
+        let mut waiting = interim.waiting();
+        loop {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &waiting))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            if !interim.written(&mut waiting, written) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// To be asked before each write of the library's.
+    fn poll_before_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.watch.0.interim.writes() {
+            ready!(self.poll_interim(cx))?;
+        }
+        self.watch.seen().answering = true;
+        Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.watch.seen().answering = true;
+        ready!(this.poll_before_write(cx))?;
         Pin::new(&mut this.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        if this.watch.0.interim.flushes() {
+            ready!(this.poll_interim(cx))?;
+        }
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -155,7 +276,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.watch.seen().answering = true;
+        ready!(this.poll_before_write(cx))?;
         Pin::new(&mut this.stream).poll_write_vectored(cx, parts)
     }
 }
@@ -173,7 +294,7 @@ mod tests {
         client.write_all(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let mut buf = [0; 256];
         assert_eq!(guarded.read(&mut buf).await.unwrap(), 28);
-        assert!(watch.take_head().is_some() && watch.refusal().is_none());
+        assert!(!watch.take().head.bytes.is_empty() && watch.refusal().is_none());
 
         client.write_all(b"GET /2 HTTP/1.1\r\nHost : a\r\n\r\n").await.unwrap();
         let read = tokio::time::timeout(Duration::from_millis(20), guarded.read(&mut buf)).await;
@@ -181,6 +302,6 @@ mod tests {
         assert_eq!(watch.refusal(), Some(Refusal::Field));
         guarded.write_all(b"answer to /1").await.unwrap();
         assert_eq!(client.read(&mut buf).await.unwrap(), 12);
-        assert!(watch.take_head().is_none());
+        assert!(!watch.has_head());
     }
 }

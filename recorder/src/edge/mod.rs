@@ -4,28 +4,33 @@
 //! fragments and joins lines without a word, and what is settled cannot be refused any more. HTTP/2 is judged by the
 //! head that the library gives ([`check_http2`]). RFC 9112 and RFC 9113 say why for each.
 
+mod arrived;
 mod forwarded;
 mod frames;
 mod guarded;
 mod host;
+mod interim;
 mod refusal;
 mod wire;
 
+pub(crate) use arrived::{Arrived, Hints, takes_interim};
 pub(crate) use forwarded::client;
 pub(crate) use frames::{ErrorScope, Flood, FrameWatch, Framed};
 pub(crate) use guarded::{Guarded, Watch};
 pub(crate) use refusal::Refusal;
-pub(crate) use wire::{HeadLimits, HeadView};
+pub(crate) use wire::{Head, HeadLimits, HeadView, is_plain};
 
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
+use crate::forward::Asked;
 use host::is_authority;
 
 /// Whether an HTTP/2 request may go on.
 pub(crate) fn check_http2(parts: &Parts, limits: HeadLimits) -> Result<(), Refusal> {
-    if parts.method == Method::CONNECT {
+    // Extended CONNECT (RFC 8441) has all that other requests have; the library takes it only where it was offered.
+    if parts.method == Method::CONNECT && Asked::by_connect(parts).is_none() {
         return Err(Refusal::Connect);
     }
     let path = parts.uri.path_and_query().map_or("", |p| p.as_str());

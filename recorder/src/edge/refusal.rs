@@ -23,7 +23,7 @@ pub(crate) enum Refusal {
     Asterisk,
     /// The target has a form that its method does not take.
     TargetForm,
-    /// A tunnel was asked for.
+    /// A tunnel was asked for, other than by an upgrade or by what is one in HTTP/2.
     Connect,
     /// A transfer coding other than `chunked`, or more than one.
     TransferEncoding,
@@ -49,11 +49,13 @@ pub(crate) enum Refusal {
     TransferCoding,
     /// A chunk's size line or end is malformed.
     Chunk,
+    /// Bytes came behind a request for another protocol before the origin had refused it.
+    EarlyUpgrade,
 }
 
 impl Refusal {
     /// Every reason, each once.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Malformed,
         Self::SlowHead,
         Self::SlowBody,
@@ -76,6 +78,7 @@ impl Refusal {
         Self::ContentLength,
         Self::TransferCoding,
         Self::Chunk,
+        Self::EarlyUpgrade,
     ];
 
     /// The word in metrics.
@@ -103,6 +106,7 @@ impl Refusal {
             Self::ContentLength => "content_length",
             Self::TransferCoding => "transfer_coding",
             Self::Chunk => "chunk",
+            Self::EarlyUpgrade => "early_upgrade",
         }
     }
 

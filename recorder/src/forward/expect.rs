@@ -11,7 +11,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use http::{Request, StatusCode};
 
 /// An origin that knows no `Expect` waits for the body in silence. After this time the client is told to go on, as
 /// RFC 9110, 10.1.1 has clients do themselves.
@@ -25,8 +24,9 @@ pub(super) struct Gate {
     refused: Rc<Refused>,
 }
 
+/// The open side of a gate, for hyper's callback.
 #[derive(Debug, Default)]
-struct Opening {
+pub(super) struct Opening {
     open: AtomicBool,
     waiting: AtomicWaker,
 }
@@ -42,14 +42,9 @@ impl Gate {
         Self { open: Arc::default(), refused: Rc::default() }
     }
 
-    /// Lets the origin's `100 Continue` open the gate.
-    pub(super) fn listen<B>(&self, request: &mut Request<B>) {
-        let open = Arc::clone(&self.open);
-        hyper::ext::on_informational(request, move |response| {
-            if response.status() == StatusCode::CONTINUE {
-                open.open();
-            }
-        });
+    /// How the origin's `100 Continue` opens the gate.
+    pub(super) fn opening(&self) -> Arc<Opening> {
+        Arc::clone(&self.open)
     }
 
     /// Lets the body through.
@@ -82,7 +77,8 @@ impl Gate {
 }
 
 impl Opening {
-    fn open(&self) {
+    /// Lets the body through.
+    pub(super) fn open(&self) {
         self.open.store(true, Ordering::Release);
         self.waiting.wake();
     }

@@ -25,11 +25,18 @@ pub(crate) enum Failure {
     /// The request cannot be written in the upstream's protocol.
     #[error("the request has no form in the upstream's protocol: {0}")]
     Target(http::Error),
+    /// The upstream takes no tunnel of the kind that is asked for.
+    #[error("the upstream takes no tunnel of this kind")]
+    NoTunnel,
+    /// It changed the protocol where nobody asked for that, or to another one.
+    #[error("the upstream changed to a protocol that was not asked for")]
+    Switched,
 }
 
 impl Failure {
     /// Every kind's word in metrics, each once.
-    pub(crate) const KINDS: [&str; 5] = ["connect", "connect_timeout", "broken", "response_timeout", "target"];
+    pub(crate) const KINDS: [&str; 7] =
+        ["connect", "connect_timeout", "broken", "response_timeout", "target", "no_tunnel", "switched"];
 
     /// The place in [`KINDS`](Self::KINDS).
     pub(crate) fn kind(&self) -> usize {
@@ -39,15 +46,18 @@ impl Failure {
             Self::Broken(_) => 2,
             Self::ResponseTimeout => 3,
             Self::Target(_) => 4,
+            Self::NoTunnel => 5,
+            Self::Switched => 6,
         }
     }
 
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Connect(_) | Self::Broken(_) => StatusCode::BAD_GATEWAY,
+            Self::Connect(_) | Self::Broken(_) | Self::Switched => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Target(_) => StatusCode::BAD_REQUEST,
+            Self::NoTunnel => StatusCode::NOT_IMPLEMENTED,
         }
     }
 
@@ -63,7 +73,9 @@ impl Failure {
     pub(crate) fn ending(&self) -> Ending {
         match self {
             Self::ConnectTimeout | Self::ResponseTimeout => Ending::Timeout,
-            Self::Connect(_) | Self::Broken(_) | Self::Target(_) => Ending::UpstreamError,
+            Self::Connect(_) | Self::Broken(_) | Self::Target(_) | Self::NoTunnel | Self::Switched => {
+                Ending::UpstreamError
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ static HOP_BY_HOP: [HeaderName; HOPS] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+const TE_AT: usize = 1;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
@@ -49,7 +50,7 @@ pub(super) fn strip(headers: &mut HeaderMap) -> bool {
             named.extend(tokens(value).filter(|name| *name != HOST && *name != CONTENT_LENGTH));
         }
     }
-    let takes_trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    let takes_trailers = found[TE_AT] && headers.get_all(TE).iter().any(takes_trailers);
     for name in named {
         headers.remove(name);
     }
@@ -57,6 +58,11 @@ pub(super) fn strip(headers: &mut HeaderMap) -> bool {
         headers.remove(name);
     }
     takes_trailers
+}
+
+/// A list of codings, of which `trailers` is one without being a coding (RFC 9110, 10.1.4).
+fn takes_trailers(te: &HeaderValue) -> bool {
+    te.as_bytes().split(|b| *b == b',').any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
 fn tokens(value: &HeaderValue) -> impl Iterator<Item = HeaderName> {
@@ -143,6 +149,7 @@ mod tests {
         take_trailers(&mut headers, false);
         assert_eq!(headers, map(&[("te", "trailers"), ("connection", "te")]));
         assert!(!strip(&mut map(&[("te", "gzip")])));
+        assert!(strip(&mut map(&[("te", "gzip;q=0.5, Trailers")])));
     }
 
     #[test]

@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
 
 use super::connect::connect;
+use super::faithful::{Faithful, Next};
 use super::{Failure, RequestBody};
 use crate::config::Upstream;
 use crate::deadlines::Deadlines;
+use crate::edge::Head;
 
 /// An idle connection older than this is not used again. Below the 5 s after which Node.js and uvicorn close theirs, so
 /// that a request seldom meets a connection that is just being closed.
@@ -30,15 +33,23 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    line: Line,
     since: Instant,
+}
+
+/// A connection to the upstream.
+#[derive(Debug)]
+struct Line {
+    sender: SendRequest<RequestBody>,
+    /// How the next request's head came, where that matters.
+    next: Next,
 }
 
 /// A connection in use.
 #[derive(Debug)]
 pub(super) struct Lease {
     pool: Rc<Pool>,
-    sender: SendRequest<RequestBody>,
+    line: Line,
 }
 
 impl Pool {
@@ -46,18 +57,22 @@ impl Pool {
         Rc::new(Self { upstream, idle: RefCell::default(), deadlines })
     }
 
-    /// Sends a request over a connection that is free, or a new one.
+    /// Sends a request over a connection that is free, or a new one. `came`: the head that is to go out as it came.
     pub(super) async fn send(
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
+        came: Option<Head>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         loop {
-            let (mut sender, used) = match self.take() {
-                Some(sender) => (sender, true),
+            let (mut line, used) = match self.take(came.is_some()) {
+                Some(line) => (line, true),
                 None => (self.open().await?, false),
             };
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Lease { pool: Rc::clone(self), sender })),
+            if let Some(came) = &came {
+                line.next.set(came.clone());
+            }
+            match line.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, Lease { pool: Rc::clone(self), line })),
                 // It never left: the upstream had closed a connection that seemed free.
                 Err(mut error) if used => match error.take_message() {
                     Some(unsent) => request = unsent,
@@ -68,54 +83,57 @@ impl Pool {
         }
     }
 
-    async fn open(&self) -> Result<SendRequest<RequestBody>, Failure> {
-        let io = connect(&self.upstream).await?;
+    async fn open(&self) -> Result<Line, Failure> {
+        let stream = Faithful::new(connect(&self.upstream).await?.into_inner());
+        let (next, io) = (stream.next(), TokioIo::new(stream));
         let mut builder = Builder::new();
         builder.preserve_header_case(true);
         let (sender, connection) = builder.handshake(io).await.map_err(Failure::Broken)?;
         tokio::task::spawn_local(async move {
             // Whoever waits for a response on it is told.
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, "an upstream connection broke");
             }
         });
-        Ok(sender)
+        Ok(Line { sender, next })
     }
 
-    fn take(&self) -> Option<SendRequest<RequestBody>> {
+    /// The connection that was used last. `idle_only`: nothing of its last request may be on its way.
+    fn take(&self, idle_only: bool) -> Option<Line> {
         let (mut idle, now) = (self.idle.borrow_mut(), self.deadlines.now());
         while let Some(last) = idle.pop() {
-            if last.sender.is_ready() && now.saturating_duration_since(last.since) < IDLE {
-                return Some(last.sender);
+            let is_free = last.line.sender.is_ready() && (!idle_only || last.line.next.is_idle());
+            if is_free && now.saturating_duration_since(last.since) < IDLE {
+                return Some(last.line);
             }
         }
         None
     }
 
-    fn put(&self, sender: SendRequest<RequestBody>) {
+    fn put(&self, line: Line) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST_IDLE {
-            idle.push(Idle { sender, since: self.deadlines.now() });
+            idle.push(Idle { line, since: self.deadlines.now() });
         }
     }
 
     /// Closes what has been idle for too long.
     pub(super) fn close_idle(&self) {
         let now = self.deadlines.now();
-        self.idle.borrow_mut().retain(|i| !i.sender.is_closed() && now.saturating_duration_since(i.since) < IDLE);
+        self.idle.borrow_mut().retain(|i| !i.line.sender.is_closed() && now.saturating_duration_since(i.since) < IDLE);
     }
 }
 
 impl Lease {
     /// The exchange is over and the connection free again, or soon will be.
     pub(super) fn give_back(mut self) {
-        if self.sender.is_ready() {
-            self.pool.put(self.sender);
-        } else if !self.sender.is_closed() {
+        if self.line.sender.is_ready() {
+            self.pool.put(self.line);
+        } else if !self.line.sender.is_closed() {
             // The rest of the request may still be going out.
             tokio::task::spawn_local(async move {
-                if self.sender.ready().await.is_ok() {
-                    self.pool.put(self.sender);
+                if self.line.sender.ready().await.is_ok() {
+                    self.pool.put(self.line);
                 }
             });
         }

@@ -1,6 +1,7 @@
 //! HTTP/2 to the upstream: one connection of a worker's own, shared by all of its requests.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::connect::connect;
 use super::{Failure, RequestBody};
@@ -22,12 +24,23 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
+/// How long a new connection's first frame is waited for, where it has to be known.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// One worker's connection.
 #[derive(Debug)]
 pub(super) struct Channel {
     upstream: Upstream,
     state: RefCell<State>,
     changed: Notify,
+    connect: Rc<TakesConnect>,
+}
+
+/// Whether the upstream has said that it takes extended CONNECT (RFC 8441, 3).
+#[derive(Debug, Default)]
+struct TakesConnect {
+    said: Cell<bool>,
+    now: Notify,
 }
 
 #[derive(Debug)]
@@ -45,7 +58,22 @@ enum Turn {
 
 impl Channel {
     pub(super) fn new(upstream: Upstream) -> Rc<Self> {
-        Rc::new(Self { upstream, state: RefCell::new(State::Closed), changed: Notify::new() })
+        Rc::new(Self { upstream, state: RefCell::new(State::Closed), changed: Notify::new(), connect: Rc::default() })
+    }
+
+    /// Whether the upstream of an earlier or the present connection takes extended CONNECT.
+    pub(super) fn is_known_to_take_connect(&self) -> bool {
+        self.connect.said.get()
+    }
+
+    /// Makes sure that the upstream takes extended CONNECT, which its first frame says.
+    pub(super) async fn takes_connect(&self) -> Result<(), Failure> {
+        let now = self.connect.now.notified();
+        let (_, used) = self.sender().await?;
+        if self.connect.said.get() || !used && timeout(SETTINGS_TIMEOUT, now).await.is_ok() {
+            return Ok(());
+        }
+        Err(Failure::NoTunnel)
     }
 
     /// Sends a request as a stream of the connection, which is made where there is none.
@@ -107,12 +135,27 @@ impl Channel {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         let (sender, connection) = builder.handshake(io).await.map_err(Failure::Broken)?;
+        let (takes_connect, mut connection) = (Rc::clone(&self.connect), Box::pin(connection));
         tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
+            let ended = poll_fn(|cx| {
+                let polled = connection.as_mut().poll(cx);
+                takes_connect.learn(|| connection.is_extended_connect_protocol_enabled());
+                polled
+            });
+            if let Err(error) = ended.await {
                 tracing::debug!(%error, "an upstream connection broke");
             }
         });
         connecting.1 = State::Open(sender.clone());
         Ok(sender)
+    }
+}
+
+impl TakesConnect {
+    fn learn(&self, says: impl FnOnce() -> bool) {
+        if !self.said.get() && says() {
+            self.said.set(true);
+            self.now.notify_waiters();
+        }
     }
 }

@@ -5,23 +5,27 @@
 mod connect;
 mod expect;
 mod failure;
+mod faithful;
 mod hop;
 mod http1;
 mod http2;
+mod interim;
 mod request_body;
 mod response_body;
 mod target;
+mod upgrade;
 
 pub(crate) use failure::Failure;
 pub(crate) use request_body::RequestBody;
 pub(crate) use response_body::ResponseBody;
+pub(crate) use upgrade::Asked;
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{EXPECT, HeaderValue};
+use http::header::{EXPECT, HeaderValue, UPGRADE};
 use http::request::Parts;
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -30,7 +34,9 @@ use umbra_common::exchange::Scheme;
 use crate::answer::grpc_kind;
 use crate::config::{Protocol, Upstream};
 use crate::deadlines::{Deadlines, Elapsed};
+use crate::edge::{Arrived, Head};
 use expect::Gate;
+use upgrade::Handshake;
 
 /// One worker's way to the upstream.
 #[derive(Debug)]
@@ -49,6 +55,10 @@ pub(crate) struct Sender<'a> {
     pub(crate) client: &'a HeaderValue,
     /// How it reached the recorder.
     pub(crate) scheme: Scheme,
+    /// The request as it came, where that was by HTTP/1.
+    pub(crate) arrived: Option<&'a Arrived>,
+    /// The other protocol that it asks for.
+    pub(crate) asked: Option<Asked>,
 }
 
 impl Forwarder {
@@ -58,7 +68,8 @@ impl Forwarder {
         Self { upstream, http1, http2, timeout, deadlines }
     }
 
-    /// Sends a request on and brings the response, whose body is still to come.
+    /// Sends a request on and brings the response, whose body is still to come. Where the protocol changes, the response
+    /// has the upstream's side of the tunnel in its extensions.
     pub(crate) async fn forward(
         &self,
         mut parts: Parts,
@@ -66,6 +77,9 @@ impl Forwarder {
         sender: Sender<'_>,
     ) -> Result<Response<ResponseBody>, Failure> {
         let http2 = self.speaks_http2(&parts);
+        let mut handshake = sender.asked.map(Handshake::new);
+        let came = sender.arrived.map(|a| &a.head).filter(|head| faithful::differs(head, &parts.headers)).cloned();
+        let hints = if http2 { None } else { interim::hints(&parts, sender.arrived).await };
         let tap = body.tap().cloned();
         let takes_trailers = hop::strip(&mut parts.headers);
         if takes_trailers {
@@ -78,15 +92,20 @@ impl Forwarder {
         }
         let progress = (!body.is_end_stream()).then(|| body.progress());
         if http2 {
-            target::http2(&mut parts, &self.upstream)?;
+            if let Some(handshake) = &mut handshake {
+                handshake.ask_http2(&mut parts)?;
+                self.http2.takes_connect().await?;
+            }
+            target::http2(&mut parts, &self.upstream, came.as_ref())?;
         } else {
+            if let Some(handshake) = &mut handshake {
+                handshake.ask_http1(&mut parts)?;
+            }
             target::http1(&mut parts, &body)?;
         }
         let mut request = Request::from_parts(parts, body);
-        if let Some(gate) = &gate {
-            gate.listen(&mut request);
-        }
-        let answer = self.answer(http2, request);
+        interim::listen(&mut request, gate.as_ref(), hints);
+        let answer = self.answer(http2, request, came);
         let (response, lease) = match progress {
             None => self.deadlines.within(self.timeout, answer).await.map_err(|Elapsed| Failure::ResponseTimeout)??,
             Some(progress) => self.answer_to_body(answer, &progress, gate.as_ref()).await?,
@@ -95,7 +114,13 @@ impl Forwarder {
         if let Some(tap) = &tap {
             tap.response_head(&parts);
         }
+        let chosen = parts.headers.get(UPGRADE).cloned();
         hop::strip(&mut parts.headers);
+        match &handshake {
+            Some(handshake) => handshake.read(&mut parts, http2, chosen)?,
+            None if parts.status == StatusCode::SWITCHING_PROTOCOLS => return Err(Failure::Switched),
+            None => {}
+        }
         // What the client gets is its own connection's version; hyper sees to it.
         parts.version = Version::HTTP_11;
         Ok(Response::from_parts(parts, ResponseBody::upstream(incoming, lease, gate, tap)))
@@ -110,11 +135,12 @@ impl Forwarder {
         &self,
         http2: bool,
         request: Request<RequestBody>,
+        came: Option<Head>,
     ) -> Result<(Response<Incoming>, Option<http1::Lease>), Failure> {
         if http2 {
             return Ok((self.http2.send(request).await?, None));
         }
-        let (response, lease) = self.http1.send(request).await?;
+        let (response, lease) = self.http1.send(request, came).await?;
         Ok((response, Some(lease)))
     }
 
@@ -140,6 +166,11 @@ impl Forwarder {
                 Err(Elapsed) => {}
             }
         }
+    }
+
+    /// Whether a client may be told that extended CONNECT is taken: what goes on as HTTP/1.1 becomes an upgrade.
+    pub(crate) fn takes_connect(&self) -> bool {
+        self.upstream.protocol != Protocol::H2c || self.http2.is_known_to_take_connect()
     }
 
     /// Closes connections that nobody has used for a while.

@@ -6,8 +6,10 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http_body::Body;
 
+use super::faithful::encoded;
 use super::{Failure, RequestBody};
 use crate::config::Upstream;
+use crate::edge::Head;
 
 /// Origin-form and a `Host` field; the body's framing where hyper would not choose it.
 pub(super) fn http1(parts: &mut Parts, body: &RequestBody) -> Result<(), Failure> {
@@ -30,7 +32,7 @@ pub(super) fn http1(parts: &mut Parts, body: &RequestBody) -> Result<(), Failure
 }
 
 /// Scheme, authority and path, from which hyper makes the pseudo-fields.
-pub(super) fn http2(parts: &mut Parts, upstream: &Upstream) -> Result<(), Failure> {
+pub(super) fn http2(parts: &mut Parts, upstream: &Upstream, came: Option<&Head>) -> Result<(), Failure> {
     let host = parts.headers.remove(HOST);
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     if uri.authority.is_none() {
@@ -40,6 +42,9 @@ pub(super) fn http2(parts: &mut Parts, upstream: &Upstream) -> Result<(), Failur
         });
     }
     uri.scheme = Some(Scheme::HTTP);
+    if let Some(came) = came.filter(|came| came.is_odd) {
+        uri.path_and_query = encoded(came);
+    }
     uri.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
     parts.uri = Uri::from_parts(uri).map_err(|e| Failure::Target(e.into()))?;
     // HTTP/2 has no field that stands for the length of what is to come, and hyper passes no 1xx on there.

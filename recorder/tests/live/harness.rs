@@ -1,7 +1,7 @@
 //! An origin and a client that do exactly what a test says, and a recorder between them.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -58,6 +58,40 @@ impl Wire {
         String::from_utf8_lossy(&std::mem::take(&mut self.ahead)).into_owned()
     }
 
+    /// What has come next; nothing where the peer has ended.
+    pub(crate) fn bytes(&mut self) -> Option<Vec<u8>> {
+        (!self.ahead.is_empty() || self.more()).then(|| std::mem::take(&mut self.ahead))
+    }
+
+    /// So many bytes.
+    pub(crate) fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.ahead.len() < length {
+            assert!(self.more(), "closed after {} bytes", self.ahead.len());
+        }
+        let rest = self.ahead.split_off(length);
+        std::mem::replace(&mut self.ahead, rest)
+    }
+
+    /// Puts back what has been read.
+    pub(crate) fn unread(&mut self, bytes: impl AsRef<[u8]>) {
+        self.ahead.splice(..0, bytes.as_ref().iter().copied());
+    }
+
+    /// Says that nothing more will be sent, or read.
+    pub(crate) fn shutdown(&self, how: Shutdown) {
+        self.stream.shutdown(how).unwrap();
+    }
+
+    /// A head to the byte, with its empty line.
+    pub(crate) fn raw_head(&mut self) -> Vec<u8> {
+        loop {
+            if let Some(at) = self.ahead.windows(4).position(|w| w == b"\r\n\r\n") {
+                return self.exactly(at + 4);
+            }
+            assert!(self.more(), "closed after {:?}", String::from_utf8_lossy(&self.ahead));
+        }
+    }
+
     /// A head, with its empty line.
     pub(crate) fn head(&mut self) -> String {
         self.read_until("\r\n\r\n")
@@ -76,7 +110,8 @@ impl Wire {
         silent
     }
 
-    fn more(&mut self) -> bool {
+    /// Reads on; false where the peer has ended.
+    pub(crate) fn more(&mut self) -> bool {
         let mut some = [0; 65_536];
         match self.stream.read(&mut some) {
             Ok(0) => false,

@@ -11,4 +11,8 @@ mod expects;
 mod forwards;
 mod harness;
 mod http2;
+mod interim;
 mod sinks;
+mod targets;
+mod trailers;
+mod upgrades;

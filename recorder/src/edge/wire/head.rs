@@ -1,6 +1,7 @@
 //! One request head, whole: the request line, the fields, and how long the body is.
 
 use super::HeadLimits;
+use super::mask::is_plain;
 use crate::edge::Refusal;
 use crate::edge::host::is_authority;
 
@@ -11,6 +12,17 @@ pub(super) enum Framing {
     Sized(u64),
     /// The chunked coding.
     Chunked,
+}
+
+/// What follows from a sound head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Checked {
+    /// How long the body is.
+    pub(super) framing: Framing,
+    /// It asks for another protocol, which HTTP/1.0 cannot (RFC 9110, 7.8).
+    pub(super) asks_upgrade: bool,
+    /// The library would refuse a byte of its target.
+    pub(super) is_odd: bool,
 }
 
 /// A head that the guard let through, taken apart: what the record is made from.
@@ -40,17 +52,19 @@ impl<'a> HeadView<'a> {
     }
 }
 
-/// Checks a whole head and says how long the body is.
-pub(super) fn check(head: &[u8], limits: HeadLimits) -> Result<Framing, Refusal> {
+/// Checks a whole head and says what follows from it.
+pub(super) fn check(head: &[u8], limits: HeadLimits) -> Result<Checked, Refusal> {
     let end = memchr::memchr(b'\r', head).ok_or(Refusal::RequestLine)?;
     let [method, target, version] = request_line(&head[..end])?;
     let is_11 = is_11(version)?;
     if target.len() > limits.target {
         return Err(Refusal::TargetTooLong);
     }
-    let authority = check_target(method, target)?;
+    let is_odd = !target.iter().all(|b| is_plain(*b));
+    let authority = check_target(method, target, is_odd)?;
 
     let (mut host, mut length, mut coding, mut count) = (None, None, None, 0usize);
+    let mut asks_upgrade = false;
     for line in lines(&head[end + 2..]) {
         count += 1;
         if count > limits.fields {
@@ -61,6 +75,10 @@ pub(super) fn check(head: &[u8], limits: HeadLimits) -> Result<Framing, Refusal>
             4 if name.eq_ignore_ascii_case(b"host") => (&mut host, Refusal::ManyHosts),
             14 if name.eq_ignore_ascii_case(b"content-length") => (&mut length, Refusal::ContentLength),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => (&mut coding, Refusal::TransferEncoding),
+            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+                asks_upgrade = is_11;
+                continue;
+            }
             _ => continue,
         };
         if slot.replace(value).is_some() {
@@ -68,7 +86,7 @@ pub(super) fn check(head: &[u8], limits: HeadLimits) -> Result<Framing, Refusal>
         }
     }
     check_host(is_11, host, authority)?;
-    framing(is_11, length, coding)
+    Ok(Checked { framing: framing(is_11, length, coding)?, asks_upgrade, is_odd })
 }
 
 /// Method, target and version.
@@ -96,12 +114,12 @@ fn is_11(version: &[u8]) -> Result<bool, Refusal> {
 }
 
 /// The authority of an absolute-form target, where it is one (RFC 9112, 3.2).
-fn check_target<'a>(method: &[u8], target: &'a [u8]) -> Result<Option<&'a [u8]>, Refusal> {
+fn check_target<'a>(method: &[u8], target: &'a [u8], is_odd: bool) -> Result<Option<&'a [u8]>, Refusal> {
     if method == b"CONNECT" {
         return Err(Refusal::Connect);
     }
     // Visible ASCII, and what is beyond ASCII, which services do see.
-    if target.iter().any(|b| matches!(b, 0..=b' ' | 0x7f)) {
+    if is_odd && target.iter().any(|b| matches!(b, 0..=b' ' | 0x7f)) {
         return Err(Refusal::TargetForm);
     }
     if target.contains(&b'#') {

@@ -8,15 +8,18 @@
 mod chunked;
 mod head;
 mod lines;
+mod mask;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use self::chunked::Chunked;
-use self::head::Framing;
 pub(crate) use self::head::HeadView;
+use self::head::{Checked, Framing};
 use self::lines::Lines;
+use self::mask::Mask;
+pub(crate) use self::mask::is_plain;
 use crate::config::EdgeConfig;
 use crate::edge::Refusal;
 
@@ -52,9 +55,19 @@ pub(crate) struct Guard {
     state: State,
     /// The part of a head that came in an earlier stretch.
     partial: Vec<u8>,
-    heads: VecDeque<Bytes>,
+    mask: Mask,
+    heads: VecDeque<Head>,
     /// An empty line came where a request was to begin.
     empty_line: bool,
+}
+
+/// The head of one request that was let through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// As it came, from the request line to the empty line.
+    pub(crate) bytes: Bytes,
+    /// The library was shown another target.
+    pub(crate) is_odd: bool,
 }
 
 #[derive(Debug)]
@@ -62,7 +75,14 @@ enum State {
     Head(Lines),
     Sized(u64),
     Chunked(Chunked),
-    Refused { why: Refusal, at_head: bool },
+    /// A request has asked for another protocol: what follows it is HTTP or is not, as the origin decides.
+    Undecided,
+    /// What follows is not HTTP.
+    Tunnel,
+    Refused {
+        why: Refusal,
+        at_head: bool,
+    },
 }
 
 impl Guard {
@@ -72,17 +92,20 @@ impl Guard {
             limits,
             state: State::Head(Lines::default()),
             partial: Vec::new(),
+            mask: Mask::default(),
             heads: VecDeque::new(),
             empty_line: false,
         }
     }
 
-    /// Watches the next bytes and says how many of them are sound: all, or those before what is refused. After an error
-    /// every call gives the same error: nothing behind it can be trusted.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> (usize, Result<(), Refusal>) {
+    /// Watches the next bytes and says how many of them are sound: all, or those before what is refused, or those before
+    /// what is [undecided](Self::is_undecided). After an error every call gives the same error: nothing behind it can be
+    /// trusted. What the library would refuse in a target is hidden from it.
+    pub(crate) fn feed(&mut self, bytes: &mut [u8]) -> (usize, Result<(), Refusal>) {
         let mut sound = 0;
         while sound < bytes.len() {
-            match self.step(&bytes[sound..]) {
+            match self.step(&mut bytes[sound..]) {
+                Ok(0) => break,
                 Ok(used) => sound += used,
                 Err(why) => {
                     let at_head = match &self.state {
@@ -98,13 +121,37 @@ impl Guard {
         (sound, Ok(()))
     }
 
+    /// Whether nothing passes before somebody has said what follows the last request that was taken.
+    pub(crate) fn is_undecided(&self) -> bool {
+        matches!(self.state, State::Undecided)
+    }
+
+    /// What was undecided is the next request.
+    pub(crate) fn go_on(&mut self) {
+        if self.is_undecided() {
+            self.state = State::Head(Lines::default());
+        }
+    }
+
+    /// What was undecided is another protocol's: nothing is judged any more.
+    pub(crate) fn step_aside(&mut self) {
+        if self.is_undecided() {
+            self.state = State::Tunnel;
+        }
+    }
+
+    /// What was undecided is nobody's.
+    pub(crate) fn refuse(&mut self, why: Refusal) {
+        self.state = State::Refused { why, at_head: true };
+    }
+
     /// Whether a request has passed that the library has not given yet.
     pub(crate) fn has_head(&self) -> bool {
         !self.heads.is_empty()
     }
 
-    /// The raw head of the oldest request that has not been taken, from the request line to the empty line.
-    pub(crate) fn take_head(&mut self) -> Option<Bytes> {
+    /// The raw head of the oldest request that has not been taken.
+    pub(crate) fn take_head(&mut self) -> Option<Head> {
         self.heads.pop_front()
     }
 
@@ -123,10 +170,12 @@ impl Guard {
         matches!(self.state, State::Refused { at_head: true, .. })
     }
 
-    /// Uses up some of the bytes, at least one.
-    fn step(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+    /// Uses up some of the bytes, at least one where it is decided what they are.
+    fn step(&mut self, bytes: &mut [u8]) -> Result<usize, Refusal> {
         match &mut self.state {
             State::Refused { why, .. } => Err(*why),
+            State::Undecided => Ok(0),
+            State::Tunnel => Ok(bytes.len()),
             State::Sized(left) => {
                 let used = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= used as u64;
@@ -146,10 +195,11 @@ impl Guard {
         }
     }
 
-    fn head(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+    fn head(&mut self, bytes: &mut [u8]) -> Result<usize, Refusal> {
         let State::Head(lines) = &mut self.state else { return Ok(0) };
         let Some(used) = lines.find_end(bytes, self.limits.head)? else {
             self.partial.extend_from_slice(bytes);
+            self.mask.hide(bytes);
             return Ok(bytes.len());
         };
         let head = if self.partial.is_empty() {
@@ -158,6 +208,7 @@ impl Guard {
             self.partial.extend_from_slice(&bytes[..used]);
             Bytes::from(std::mem::take(&mut self.partial))
         };
+        let mut mask = std::mem::take(&mut self.mask);
         // One empty line before a request is passed over (RFC 9112, 2.2); the library does the same.
         if &head[..] == b"\r\n" {
             if std::mem::replace(&mut self.empty_line, true) {
@@ -167,9 +218,14 @@ impl Guard {
             return Ok(used);
         }
         self.empty_line = false;
-        let framing = head::check(&head, self.limits)?;
-        self.heads.push_back(head);
+        let Checked { framing, asks_upgrade, is_odd } = head::check(&head, self.limits)?;
+        if is_odd {
+            mask.hide(&mut bytes[..used]);
+        }
+        self.heads.push_back(Head { bytes: head, is_odd });
         self.state = match framing {
+            // With a body it is an ordinary request: no protocol in use begins in the middle of one.
+            Framing::Sized(0) if asks_upgrade => State::Undecided,
             Framing::Sized(0) => State::Head(Lines::default()),
             Framing::Sized(length) => State::Sized(length),
             Framing::Chunked => State::Chunked(Chunked::new()),

@@ -4,7 +4,7 @@ use super::*;
 
 fn feed(bytes: &[u8]) -> Result<Guard, Refusal> {
     let mut guard = Guard::new(HeadLimits::default());
-    guard.feed(bytes).1.map(|()| guard)
+    guard.feed(&mut bytes.to_vec()).1.map(|()| guard)
 }
 
 /// The outcome of a head in which one line is replaced or added.
@@ -132,9 +132,9 @@ fn pipelined_requests_are_told_apart() {
     )
     .unwrap();
     let heads: Vec<_> = std::iter::from_fn(|| guard.take_head()).collect();
-    let targets: Vec<_> = heads.iter().map(|h| HeadView::of(h).unwrap().target).collect();
+    let targets: Vec<_> = heads.iter().map(|h| HeadView::of(&h.bytes).unwrap().target).collect();
     assert_eq!(targets, [b"/1", b"/2", b"/3"]);
-    let fields: Vec<_> = HeadView::of(&heads[1]).unwrap().fields().take(4).collect();
+    let fields: Vec<_> = HeadView::of(&heads[1].bytes).unwrap().fields().take(4).collect();
     assert_eq!(fields, [(&b"Host"[..], &b"a"[..]), (b"B", b"1"), (b"A", b"2"), (b"b", b"3")]);
 }
 
@@ -148,13 +148,57 @@ fn one_empty_line_before_a_request_is_passed_over_and_no_more() {
 #[test]
 fn a_refusal_is_final_and_knows_where_it_was() {
     let mut guard = Guard::new(HeadLimits::default());
-    assert_eq!(guard.feed(b"\0"), (0, Err(Refusal::Field)));
-    assert_eq!(guard.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), (0, Err(Refusal::Field)));
+    assert_eq!(guard.feed(&mut b"\0".to_vec()), (0, Err(Refusal::Field)));
+    assert_eq!(guard.feed(&mut b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()), (0, Err(Refusal::Field)));
     assert!(guard.was_at_head());
     let mut guard = Guard::new(HeadLimits::default());
     let post = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx";
-    assert_eq!(guard.feed(post), (post.len() - 1, Err(Refusal::Chunk)));
+    assert_eq!(guard.feed(&mut post.to_vec()), (post.len() - 1, Err(Refusal::Chunk)));
     assert!(!guard.was_at_head());
+}
+
+#[test]
+fn nothing_passes_behind_a_request_for_another_protocol_before_that_is_decided() {
+    let upgrade = "GET /1 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    let mut bytes = format!("{upgrade}GET /2 HTTP/1.1\r\n\r\n").into_bytes();
+    let passed = |decide: fn(&mut Guard)| {
+        let mut guard = Guard::new(HeadLimits::default());
+        assert_eq!(guard.feed(&mut bytes.clone()), (upgrade.len(), Ok(())));
+        assert!(guard.is_undecided());
+        decide(&mut guard);
+        guard.feed(&mut bytes.clone()[upgrade.len()..])
+    };
+    assert_eq!(passed(|_| ()), (0, Ok(())));
+    // A request, and one without a host.
+    assert_eq!(passed(Guard::go_on).1, Err(Refusal::NoHost));
+    assert_eq!(passed(Guard::step_aside), (bytes.len() - upgrade.len(), Ok(())));
+    assert_eq!(passed(|guard| guard.refuse(Refusal::EarlyUpgrade)), (0, Err(Refusal::EarlyUpgrade)));
+    // HTTP/1.0 has no upgrades, and a body no end that another protocol could begin at.
+    for ordinary in [
+        "GET /1 HTTP/1.0\r\nUpgrade: x\r\n\r\n",
+        "POST /1 HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\na",
+    ] {
+        bytes = ordinary.into();
+        let mut guard = Guard::new(HeadLimits::default());
+        assert_eq!(guard.feed(&mut bytes), (ordinary.len(), Ok(())));
+        assert!(!guard.is_undecided());
+    }
+}
+
+#[test]
+fn the_library_is_shown_another_target_and_the_head_is_kept_as_it_came() {
+    let odd = &b"GET /a?b=<\"\xe9> HTTP/1.1\r\nHost: a\r\nX: <\xff>\r\n\r\n"[..];
+    let shown = &b"GET /a?b=____ HTTP/1.1\r\nHost: a\r\nX: <\xff>\r\n\r\n"[..];
+    for cut in 0..odd.len() {
+        let (mut guard, mut bytes) = (Guard::new(HeadLimits::default()), [odd, odd].concat());
+        let (first, second) = bytes.split_at_mut(cut);
+        guard.feed(first).1.unwrap();
+        guard.feed(second).1.unwrap();
+        assert_eq!(bytes, [shown, shown].concat(), "cut at {cut}");
+        for _ in 0..2 {
+            assert_eq!(guard.take_head(), Some(Head { bytes: Bytes::from_static(odd), is_odd: true }));
+        }
+    }
 }
 
 proptest! {
@@ -171,20 +215,20 @@ proptest! {
         let (mut rest, mut outcome) = (&all[..], Ok(()));
         for cut in cuts {
             let (now, later) = rest.split_at(cut.min(rest.len()));
-            outcome = outcome.and_then(|()| guard.feed(now).1);
+            outcome = outcome.and_then(|()| guard.feed(&mut now.to_vec()).1);
             rest = later;
         }
-        outcome = outcome.and_then(|()| guard.feed(rest).1);
+        outcome = outcome.and_then(|()| guard.feed(&mut rest.to_vec()).1);
         let mut whole = Guard::new(HeadLimits::default());
-        prop_assert_eq!(outcome, whole.feed(&all).1);
+        prop_assert_eq!(outcome, whole.feed(&mut all.clone()).1);
         prop_assert_eq!(guard.heads, whole.heads);
     }
 
     #[test]
     fn any_bytes_are_taken_without_a_panic(stretches: Vec<Vec<u8>>) {
         let mut guard = Guard::new(HeadLimits::default());
-        for stretch in stretches {
-            let (sound, _) = guard.feed(&stretch);
+        for mut stretch in stretches {
+            let (sound, _) = guard.feed(&mut stretch);
             prop_assert!(sound <= stretch.len());
         }
     }

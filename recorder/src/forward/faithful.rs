@@ -1,0 +1,261 @@
+//! The head of an HTTP/1 request, written to the origin as it came.
+//!
+//! The library groups the fields of one name and takes no target with odd bytes (the wire guard hides them from it). Where
+//! that changes something, which is seldom, the head that the library writes is set anew on its way into the stream: its
+//! lines, in the order in which they came, behind the target as received. Framing stays what the library decided.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::uri::PathAndQuery;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::edge::{Head, HeadView, is_plain};
+
+/// A connection to the origin.
+#[derive(Debug)]
+pub(super) struct Faithful<S> {
+    stream: S,
+    next: Next,
+    /// A head that is being written, how much of it has been, and how much of the library's it stands for.
+    head: Vec<u8>,
+    written: usize,
+    instead_of: usize,
+}
+
+/// How the next request's head came to the recorder. Clones share it; everything is on one thread.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Next(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    any: AtomicBool,
+    /// The library has bytes to write.
+    busy: AtomicBool,
+    head: Mutex<Option<Head>>,
+}
+
+impl Next {
+    /// Has the next request go out as it came. Only where nothing [is left](Self::is_idle) of the one before.
+    pub(super) fn set(&self, head: Head) {
+        *self.0.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+        self.0.any.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether everything the library had to write has been written.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.0.busy.load(Ordering::Relaxed)
+    }
+
+    fn take(&self) -> Option<Head> {
+        self.0.any.swap(false, Ordering::Relaxed).then(|| {
+            let mut head = self.0.head.lock().unwrap_or_else(PoisonError::into_inner);
+            head.take()
+        })?
+    }
+}
+
+/// Whether the library's own head would differ from the one that came.
+pub(super) fn differs(came: &Head, headers: &HeaderMap) -> bool {
+    came.is_odd || headers.len() > headers.keys_len()
+}
+
+/// An odd target as HTTP/2 can say it: with its odd bytes percent-encoded (RFC 3986, 2.1).
+pub(super) fn encoded(came: &Head) -> Option<PathAndQuery> {
+    let view = HeadView::of(&came.bytes)?;
+    let mut path = Vec::with_capacity(view.target.len() + 16);
+    for byte in origin_form(view.target) {
+        match byte {
+            byte if is_plain(byte) => path.push(byte),
+            odd => path.extend_from_slice(format!("%{odd:02X}").as_bytes()),
+        }
+    }
+    PathAndQuery::from_maybe_shared(Bytes::from(path)).ok()
+}
+
+/// The path and the query of a target, which is in origin-form or in absolute-form.
+fn origin_form(target: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let scheme = target.windows(3).position(|w| w == b"://").filter(|_| !target.starts_with(b"/"));
+    let path = scheme.map_or(target, |at| {
+        let rest = &target[at + 3..];
+        &rest[rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len())..]
+    });
+    let slash = (!matches!(path.first(), Some(b'/' | b'*'))).then_some(b'/');
+    slash.into_iter().chain(path.iter().copied())
+}
+
+/// The lines of `written`, the library's head, in the order and with the target of the one that came.
+fn as_it_came(written: &[u8], came: &Head) -> Option<Vec<u8>> {
+    let (own, came_view) = (HeadView::of(written)?, HeadView::of(&came.bytes)?);
+    let mut head = Vec::with_capacity(written.len() + came_view.target.len());
+    head.extend_from_slice(own.method);
+    head.push(b' ');
+    if came.is_odd {
+        head.extend(origin_form(came_view.target));
+    } else {
+        head.extend_from_slice(own.target);
+    }
+    head.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut fields: Vec<_> = own.fields().map(Some).collect();
+    let mut line = |(name, value): (&[u8], &[u8])| {
+        for part in [name, b": ", value, b"\r\n"] {
+            head.extend_from_slice(part);
+        }
+    };
+    for (name, _) in came_view.fields() {
+        let same = fields.iter_mut().find(|f| f.is_some_and(|(n, _)| n.eq_ignore_ascii_case(name)));
+        if let Some(field) = same.and_then(Option::take) {
+            line(field);
+        }
+    }
+    fields.into_iter().flatten().for_each(line);
+    head.extend_from_slice(b"\r\n");
+    Some(head)
+}
+
+impl<S> Faithful<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, next: Next::default(), head: Vec::new(), written: 0, instead_of: 0 }
+    }
+
+    /// Where the next request's head is told.
+    pub(super) fn next(&self) -> Next {
+        self.next.clone()
+    }
+
+    /// Puts another head in the place of the one that `bytes` begin with, where that is wanted.
+    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.next.0.busy.store(true, Ordering::Relaxed);
+        if !self.next.0.any.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let Some(came) = self.next.take() else { return Ok(()) };
+        // The library writes a head in one piece.
+        let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
+        let head = end.and_then(|end| as_it_came(&bytes[..end], &came).map(|head| (head, end)));
+        let Some((head, end)) = head else {
+            return Err(io::Error::other("the head of a request was not written whole"));
+        };
+        (self.head, self.written, self.instead_of) = (head, 0, end);
+        Ok(())
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Faithful<S> {
+    /// Writes the head that stands for another; says for how many bytes, once it is written.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while self.written < self.head.len() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.head[self.written..]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += written;
+        }
+        self.head = Vec::new();
+        Poll::Ready(Ok(std::mem::take(&mut self.instead_of)))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Faithful<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Faithful<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.replace(bytes)?;
+        if this.instead_of > 0 { this.poll_head(cx) } else { Pin::new(&mut this.stream).poll_write(cx, bytes) }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.replace(parts.iter().find(|p| !p.is_empty()).map_or(&[], |p| p))?;
+        if this.instead_of > 0 { this.poll_head(cx) } else { Pin::new(&mut this.stream).poll_write_vectored(cx, parts) }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // The library flushes when it has nothing left to write.
+        this.next.0.busy.store(false, Ordering::Relaxed);
+        Pin::new(&mut this.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn came(head: &'static [u8], is_odd: bool) -> Head {
+        Head { bytes: Bytes::from_static(head), is_odd }
+    }
+
+    #[test]
+    fn fields_are_in_the_order_in_which_they_came_and_new_ones_behind() {
+        let came = came(
+            b"GET /a HTTP/1.1\r\nA: 1\r\nHost: h\r\nConnection: x\r\nB: 2\r\na: 3\r\nX-Forwarded-For: 1\r\n\r\n",
+            false,
+        );
+        let written =
+            b"GET /a HTTP/1.1\r\nA: 1\r\na: 3\r\nHost: h\r\nX-Forwarded-For: 1, 2\r\nB: 2\r\nvia: 1.1 umbra\r\n\r\n";
+        let expected =
+            b"GET /a HTTP/1.1\r\nA: 1\r\nHost: h\r\nB: 2\r\na: 3\r\nX-Forwarded-For: 1, 2\r\nvia: 1.1 umbra\r\n\r\n";
+        assert_eq!(as_it_came(written, &came).unwrap().escape_ascii().to_string(), expected.escape_ascii().to_string());
+    }
+
+    #[test]
+    fn odd_targets_are_restored_and_for_http2_encoded() {
+        for (target, path, two) in [
+            (&b"/a?b=<\"\xe9>"[..], &b"/a?b=<\"\xe9>"[..], "/a?b=%3C%22%E9%3E"),
+            (b"http://h:80/a`b?c", b"/a`b?c", "/a%60b?c"),
+            (b"http://h?<", b"/?<", "/?%3C"),
+            (b"/x?u=http://h/<", b"/x?u=http://h/<", "/x?u=http://h/%3C"),
+        ] {
+            let head = [b"GET ", target, b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
+            let came = Head { bytes: head.into(), is_odd: true };
+            let set = as_it_came(b"GET /____ HTTP/1.1\r\nHost: h\r\n\r\n", &came).unwrap();
+            assert_eq!(set, [b"GET ", path, b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat());
+            assert_eq!(encoded(&came).unwrap().as_str(), two);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_goes_out_whole_however_little_is_taken_at_once() {
+        let (near, mut far) = tokio::io::duplex(3);
+        let mut faithful = Faithful::new(near);
+        let next = faithful.next();
+        next.set(came(b"PUT /<> HTTP/1.1\r\nHost: h\r\n\r\n", true));
+        let write = async {
+            faithful.write_all(b"PUT /__ HTTP/1.1\r\nHost: h\r\n\r\nbody").await.unwrap();
+            assert!(!next.is_idle());
+            faithful.flush().await.unwrap();
+            assert!(next.is_idle());
+            faithful.write_all(b"PUT /__ HTTP/1.1\r\n\r\n").await.unwrap();
+            drop(faithful);
+        };
+        let mut read = Vec::new();
+        let ((), end) = tokio::join!(write, far.read_to_end(&mut read));
+        end.unwrap();
+        let expected = b"PUT /<> HTTP/1.1\r\nHost: h\r\n\r\nbodyPUT /__ HTTP/1.1\r\n\r\n";
+        assert_eq!(read.escape_ascii().to_string(), expected.escape_ascii().to_string());
+    }
+}
