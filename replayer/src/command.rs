@@ -10,11 +10,12 @@ use umbra_common::rate::Rate;
 use umbra_common::store::{Start, StoreConfig};
 use umbra_common::time::{Timestamp, Window};
 
+use crate::carry::{CarryRules, SessionBy};
 use crate::change::Changes;
 use crate::read::Filter;
 use crate::report::Gate;
 use crate::schedule::{Pace, Shard};
-use crate::target::{HostPolicy, ProtocolPolicy, Target};
+use crate::target::{HostPolicy, Order, ProtocolPolicy, Target};
 use crate::traffic::Output;
 
 /// One run of the program.
@@ -59,6 +60,12 @@ pub struct Sending {
     pub connections: usize,
     /// What is changed in every request.
     pub changes: Changes,
+    /// What is taken from answers and put into later requests of the session.
+    pub carries: CarryRules,
+    /// What is kept in order.
+    pub order: Order,
+    /// What names a session.
+    pub session_by: SessionBy,
     /// Whether the address that was recorded in front of may be a target.
     pub allow_production_target: bool,
 }
@@ -73,6 +80,9 @@ impl Sending {
             timeout: DEFAULT_TIMEOUT,
             connections: DEFAULT_CONNECTIONS,
             changes: Changes::default(),
+            carries: CarryRules::default(),
+            order: Order::default(),
+            session_by: SessionBy::default(),
             allow_production_target: false,
         }
     }

@@ -1,11 +1,12 @@
 //! The replayer: reads recorded exchanges and sends them as shadow requests.
 //!
 //! The store plans a window; then an exchange meets the modules in this order: [`read`] says which are meant, [`merge`]
-//! puts them in the order of arrival, [`schedule`] says when each is due, [`change`] makes it fit for staging, [`target`]
+//! puts them in the order of arrival, [`schedule`] says when each is due, [`change`] and [`carry`] make it fit for staging, [`target`]
 //! sends it, [`report`] says what came of it. A `lane` is all of that for one target; `run` is a command from its start to its exit status. [`traffic`] prints
 //! exchanges instead of sending them. [`cli`] checks the command line into a [`command`].
 
 mod admin;
+pub mod carry;
 pub mod change;
 pub mod cli;
 pub mod command;

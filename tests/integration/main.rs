@@ -16,6 +16,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "by these a test fails")]
 
 mod both_stores;
+mod carrying;
 mod configuration;
 mod dialing;
 mod draining;
@@ -30,6 +31,7 @@ mod live_path;
 mod looking;
 mod memory;
 mod operating;
+mod ordering;
 mod programs;
 mod recording;
 mod redaction;

@@ -64,6 +64,17 @@ fn edit_body(request: &mut Request, tokens: &[String], value: Option<&str>) -> A
     Applied::Changed
 }
 
+/// The document with the value of a field that is there replaced by an issued one: as a text, or as it is where production's
+/// was none.
+pub(crate) fn replace_json(document: &str, pointer: &Pointer, issued: &[u8]) -> Option<String> {
+    let parsed: serde_json::Value = serde_json::from_str(document).ok()?;
+    let is_text = pointer.find(&parsed)?.is_string();
+    let issued = std::str::from_utf8(issued).ok()?;
+    let raw: Option<&RawValue> = if is_text { None } else { serde_json::from_str(issued).ok() };
+    let value = raw.map_or_else(|| serde_json::to_string(issued).ok(), |raw| Some(raw.get().to_owned()))?;
+    edit(document.trim(), pointer.tokens(), Some(&value))
+}
+
 /// A text with a part of it, which stands inside of it, replaced.
 fn splice(text: &str, part: &str, with: &str) -> String {
     let at = part.as_ptr() as usize - text.as_ptr() as usize;
@@ -218,6 +229,17 @@ mod tests {
         assert_eq!(remove("{\"a\": 1.0, \"b\":2, \"a\":3}", "/a"), "{\"b\":2}");
         assert_eq!(remove("{\"a\":[1, 2,3]}", "/a/1"), "{\"a\":[1,3]}");
         assert_eq!(remove("{\"a\":1}", "/b"), "{\"a\":1}");
+    }
+
+    #[test]
+    fn an_issued_value_takes_the_place_of_one_that_is_there() {
+        let replaced = |pointer: &str, issued: &str| {
+            replace_json(" {\"a\": \"x\", \"n\":1}", &pointer.parse().unwrap(), issued.as_bytes())
+        };
+        assert_eq!(replaced("/a", "12").as_deref(), Some("{\"a\": \"12\", \"n\":1}"));
+        assert_eq!(replaced("/n", "12").as_deref(), Some("{\"a\": \"x\", \"n\":12}"));
+        assert_eq!(replaced("/n", "a-b").as_deref(), Some("{\"a\": \"x\", \"n\":\"a-b\"}"));
+        assert_eq!(replaced("/no", "12"), None);
     }
 
     #[test]

@@ -17,10 +17,12 @@ mod token;
 
 pub use diff::diff;
 pub use header::{EditParseError, RemoveHeader, RenameHeader, SetHeader};
+pub(crate) use json::replace_json;
 pub use json::{RemoveJson, SetJson};
 pub use pointer::{Pointer, PointerParseError};
 pub use profile::{Profile, ProfileError};
 pub use query::{RemoveQuery, RenameQuery, SetQuery};
+pub(crate) use query::{encode, replace_pair};
 pub use rewrite::{RewriteHost, RewritePath};
 pub use rule::Rule;
 pub use tally::{RuleReport, Tally};

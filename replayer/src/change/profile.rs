@@ -9,6 +9,7 @@ use super::{
     EditParseError, RemoveHeader, RemoveJson, RemoveQuery, RenameHeader, RenameQuery, RewriteHost, RewritePath, Rule,
     SetHeader, SetJson, SetQuery, Token, TokenParseError,
 };
+use crate::carry::{CarryRule, PlaceParseError, Source};
 use crate::read::Condition;
 use crate::text::nearest;
 
@@ -19,6 +20,8 @@ pub struct Profile {
     pub conditions: Vec<Condition>,
     /// The changes.
     pub rules: Vec<Rule>,
+    /// What is taken from answers and put into later requests.
+    pub carries: Vec<CarryRule>,
 }
 
 /// A profile that cannot be used.
@@ -52,6 +55,14 @@ pub enum ProfileError {
         /// What is wrong with it.
         source: EditParseError,
     },
+    /// A place that a carry rule cannot take from or put into.
+    #[error("in the profile {}, [[carry]]: {source}", path.display())]
+    Carry {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PlaceParseError,
+    },
     /// A token that is not to be had.
     #[error("in the profile {}, [tokens]: {source}", path.display())]
     Token {
@@ -75,6 +86,18 @@ struct File {
     path: Vec<Rewrite>,
     query: Query,
     json: Vec<Json>,
+    carry: Vec<Carry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Carry {
+    name: Option<String>,
+    from: String,
+    #[serde(default)]
+    to: Vec<String>,
+    #[serde(rename = "where")]
+    condition: Option<Condition>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,7 +167,18 @@ impl Profile {
         for json in &file.json {
             rules.push(json.rule().map_err(|e| at("[[json]]", e))?);
         }
-        Ok(Self { conditions: file.conditions, rules })
+        let carries = file.carry.into_iter().map(Carry::rule).collect::<Result<_, _>>();
+        let carries = carries.map_err(|source| ProfileError::Carry { path: path.to_owned(), source })?;
+        Ok(Self { conditions: file.conditions, rules, carries })
+    }
+}
+
+impl Carry {
+    fn rule(self) -> Result<CarryRule, PlaceParseError> {
+        let from: Source = self.from.parse()?;
+        let to = self.to.iter().map(|place| place.parse()).collect::<Result<_, _>>()?;
+        let name = self.name.unwrap_or_else(|| from.to_string());
+        Ok(CarryRule { name, from, to, condition: self.condition })
     }
 }
 
@@ -220,6 +254,13 @@ mod tests {
             [[json]]
             pointer = "/card"
             remove = true
+            [[carry]]
+            from = "cookie:sid"
+            to = ["cookie:sid"]
+            [[carry]]
+            name = "order"
+            from = "json:/id"
+            where = 'path == "/orders"'
             "#,
         )
         .unwrap();
@@ -240,6 +281,7 @@ mod tests {
             ]
         );
         assert_eq!(profile.conditions.len(), 1);
+        assert_eq!(profile.carries.iter().map(|c| &c.name[..]).collect::<Vec<_>>(), ["cookie:sid", "order"]);
     }
 
     #[test]
@@ -255,6 +297,8 @@ mod tests {
         assert!(error("[[path]]\nmatch = '('\nreplace = ''").contains("[[path]]: '(' is no regular expression"));
         assert!(error("[[json]]\npointer = '/a'").contains("give either set or remove"));
         assert!(error("[[json]]\npointer = 'a'\nremove = true").contains("is no JSON pointer"));
+        assert!(error("[[carry]]\nfrom = 'body'").contains("[[carry]]: 'body' is no place in a response"));
+        assert!(error("[[carry]]\nfrom = 'cookie:a'\nto = ['x']").contains("'x' is no place in a request"));
         assert!(error("where = ['path ==']").contains("column"));
         assert!(error("[tokens]\nauthorization = 'hunter2'").contains("[tokens]: "));
         let missing = Profile::read(Path::new("/does/not/exist.toml")).unwrap_err().to_string();

@@ -119,8 +119,24 @@ fn edit(target: &mut Bytes, missing: Option<&str>, mut decide: impl FnMut(&[u8])
     is_other
 }
 
+/// A list of parameters, as in a query or a form, with the value of one replaced; nothing where it is not there.
+pub(crate) fn replace_pair(pairs: &[u8], name: &str, value: &[u8]) -> Option<Vec<u8>> {
+    let mut there = false;
+    let replaced: Vec<Cow<'_, [u8]>> = (pairs.split(|b| *b == b'&'))
+        .map(|pair| {
+            let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
+            if decode(&pair[..at]) != name.as_bytes() {
+                return Cow::Borrowed(pair);
+            }
+            there = true;
+            Cow::Owned([&pair[..at], b"=", encode(&String::from_utf8_lossy(value)).as_bytes()].concat())
+        })
+        .collect();
+    there.then(|| replaced.join(&b'&'))
+}
+
 /// Percent-decoded, with `+` for a space, as forms send it.
-pub(crate) fn decode(text: &[u8]) -> Vec<u8> {
+fn decode(text: &[u8]) -> Vec<u8> {
     let digit = |at: usize| text.get(at).and_then(|b| char::from(*b).to_digit(16));
     let mut decoded = Vec::with_capacity(text.len());
     let mut at = 0;

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use crate::carry::{CarryRules, SessionBy};
 use crate::change::{
     Changes, Profile, ProfileError, RemoveHeader, RemoveJson, RemoveQuery, RenameHeader, RenameQuery, RewriteHost,
     RewritePath, Rule, SetHeader, SetJson, SetQuery, Token,
 };
 use crate::read::Condition;
+use crate::target::Order;
 
 /// What is changed in every request.
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
@@ -59,16 +61,32 @@ pub(super) struct ChangeFlags {
     #[arg(long, env = "UMBRA_SET_JSON", value_name = "POINTER=JSON")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub set_json: Vec<SetJson>,
+    /// What is kept in order: free (nothing) or session (a session's exchanges go one after the other) [default: free, with
+    /// carry rules session].
+    #[arg(long, env = "UMBRA_ORDER", value_name = "ORDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+    /// What names a session: key (what the recorder sampled by), client, header:NAME or cookie:NAME [default: key].
+    #[arg(long, env = "UMBRA_SESSION_BY", value_name = "WHAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_by: Option<SessionBy>,
     /// Leave a field of JSON bodies out.
     #[arg(long, env = "UMBRA_REMOVE_JSON", value_name = "POINTER", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove_json: Vec<RemoveJson>,
 }
 
+/// How what is sent is made fit for staging.
+pub(super) struct Fitting {
+    pub changes: Changes,
+    pub conditions: Vec<Condition>,
+    pub carries: CarryRules,
+}
+
 impl ChangeFlags {
-    /// The changes of the profile and of the flags, and the profile's conditions. Of the rules that exclude each other,
+    /// The changes of the profile and of the flags, and the profile's conditions and carry rules. Of the rules that exclude each other,
     /// for the host and for the path, those of the flags come first; of others the flags' are applied last.
-    pub(super) fn resolve(self) -> Result<(Changes, Vec<Condition>), ProfileError> {
+    pub(super) fn resolve(self) -> Result<Fitting, ProfileError> {
         let profile = self.profile.as_deref().map(Profile::read).transpose()?.unwrap_or_default();
         let mut rules: Vec<Rule> = Vec::new();
         rules.extend(self.rewrite_host.into_iter().map(Rule::RewriteHost));
@@ -83,6 +101,7 @@ impl ChangeFlags {
         rules.extend(self.set_query.into_iter().map(Rule::SetQuery));
         rules.extend(self.remove_json.into_iter().map(Rule::RemoveJson));
         rules.extend(self.set_json.into_iter().map(Rule::SetJson));
-        Ok((Changes::new(rules), profile.conditions))
+        let carries = CarryRules::new(profile.carries);
+        Ok(Fitting { changes: Changes::new(rules), conditions: profile.conditions, carries })
     }
 }

@@ -22,6 +22,11 @@ pub enum ConfigError {
     /// Two flags that contradict each other.
     #[error("{0} and {1} cannot both be given: each of them sets the pace")]
     TwoPaces(&'static str, &'static str),
+    /// Carry rules whose values would come too late.
+    #[error(
+        "--order free and the profile's [[carry]] rules exclude each other: a session's answers have to come before its next request"
+    )]
+    CarryWithoutOrder,
     /// A window that ends before it begins.
     #[error(transparent)]
     Window(#[from] WindowError),

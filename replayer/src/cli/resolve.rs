@@ -8,7 +8,7 @@ use umbra_common::fraction::Fraction;
 use umbra_common::store::StoreConfig;
 use umbra_common::time::{Timestamp, When, Window};
 
-use super::change_flags::ChangeFlags;
+use super::change_flags::{ChangeFlags, Fitting};
 use super::flags::{FollowFlags, ReplayFlags, SendFlags, SourceFlags, TrafficFlags};
 use super::{ConfigError, FollowFrom};
 use crate::command::{
@@ -17,6 +17,7 @@ use crate::command::{
 };
 use crate::read::Filter;
 use crate::schedule::{Pace, RateOrMax};
+use crate::target::Order;
 use crate::traffic::Output;
 
 pub(super) fn follow(flags: FollowFlags) -> Result<Command, ConfigError> {
@@ -168,8 +169,13 @@ fn sending(flags: SendFlags, changes: ChangeFlags, filter: &mut Filter) -> Resul
     if connections == 0 {
         return Err(ConfigError::Zero("--connections"));
     }
-    let (changes, conditions) = changes.resolve()?;
+    let (order, session_by) = (changes.order, changes.session_by.clone().unwrap_or_default());
+    let Fitting { changes, conditions, carries } = changes.resolve()?;
     filter.conditions.extend(conditions);
+    if order == Some(Order::Free) && !carries.is_empty() {
+        return Err(ConfigError::CarryWithoutOrder);
+    }
+    let order = order.unwrap_or(if carries.is_empty() { Order::Free } else { Order::Session });
     let sending = Sending {
         targets: flags.target,
         host: flags.host.unwrap_or_default(),
@@ -177,6 +183,9 @@ fn sending(flags: SendFlags, changes: ChangeFlags, filter: &mut Filter) -> Resul
         timeout,
         connections,
         changes,
+        carries,
+        order,
+        session_by,
         allow_production_target: flags.allow_production_target.unwrap_or(false),
     };
     Ok((sending, Reporting { file: flags.report, gates: flags.fail_if, admin: flags.admin }))

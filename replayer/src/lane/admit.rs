@@ -20,6 +20,8 @@ pub(crate) struct Admit {
     pub(crate) filter: Filter,
     /// This process's part.
     pub(crate) shard: Option<Shard>,
+    /// Whether recorded response bodies are needed.
+    pub(crate) keeps_bodies: bool,
     /// Where each record is opened.
     pub(crate) ledger: Arc<Ledger<ReplayOutcome>>,
 }
@@ -55,8 +57,8 @@ impl Admit {
         } else if self.shard.is_some_and(|shard| !shard.holds(exchange.id)) {
             return Admitted::Wanted(arrival, Candidate::Elsewhere(account));
         } else {
-            // What waits for its turn needs the recorded answer's head only.
-            if let Some(response) = &mut exchange.response {
+            // What waits for its turn needs the recorded answer's head only, but for carry rules.
+            if let Some(response) = exchange.response.as_mut().filter(|_| !self.keeps_bodies) {
                 response.body.bytes = bytes::Bytes::new();
             }
             return Admitted::Wanted(arrival, Candidate::Here(Box::new(exchange), account));

@@ -12,6 +12,7 @@ use umbra_common::ledger::{Ledger, ReplayOutcome};
 
 use super::outlet::HANDFUL;
 use super::{Budget, Outlet};
+use crate::carry::Memory;
 use crate::change::Tally;
 use crate::command::Sending;
 use crate::error::RunError;
@@ -30,6 +31,7 @@ pub struct Lane {
     pub live: Arc<Live>,
     figures: Arc<Mutex<Figures>>,
     tally: Tally,
+    memory: Option<Arc<Memory>>,
     feeder: JoinHandle<Result<(), RunError>>,
     dispatcher: JoinHandle<()>,
     sender: JoinHandle<()>,
@@ -106,7 +108,8 @@ impl Lane {
             .build()
             .map_err(|why| RunError::Start { what: "a sender's runtime", why })?;
         let manner = Manner { timeout: sending.timeout, in_flight: sending.connections, patience: purpose.patience() };
-        let sender = Sender::new(&target.url, manner, figures.clone(), live.clone(), stop.clone());
+        let memory = (!sending.carries.is_empty()).then(|| Arc::new(Memory::new(sending.carries.clone())));
+        let sender = Sender::new(&target.url, manner, memory.clone(), figures.clone(), live.clone(), stop.clone());
         let sender = thread("send", move || runtime.block_on(sender.run(shots)))?;
         let dispatcher = {
             let stop = stop.clone();
@@ -115,7 +118,7 @@ impl Lane {
         let outlet = Outlet::new(queue, Budget::new(LANE_BYTES));
         let work = Feed { outlet, ledger: ledger.clone(), live: live.clone(), stop: stop.clone() };
         let feeder = thread("feed", move || feed(work))?;
-        Ok(Self { target, ledger, live, figures, tally, feeder, dispatcher, sender })
+        Ok(Self { target, ledger, live, figures, tally, memory, feeder, dispatcher, sender })
     }
 
     /// Whether the feeder has failed or all three have ended.
@@ -135,6 +138,7 @@ impl Lane {
             url: self.target.url.to_string(),
             late: self.live.late(),
             changes: self.tally.report(),
+            carried: self.memory.map(|memory| memory.report()).unwrap_or_default(),
             ..figures.report(ledger.state("failed"))
         };
         (TargetReport { ledger, ..report }, fed.and(dispatched).and(sent).err())

@@ -38,7 +38,13 @@ impl WindowFeed {
     /// Feeds until the plan is read or the lane has ended.
     pub(crate) fn run(mut self, mut feed: Feed<()>) -> Result<(), RunError> {
         let mut timetable = Timetable::new(self.pace);
-        let admit = Admit { window: self.window, filter: self.filter, shard: self.shard, ledger: feed.ledger };
+        let admit = Admit {
+            window: self.window,
+            filter: self.filter,
+            shard: self.shard,
+            keeps_bodies: self.preparer.needs_recorded_bodies(),
+            ledger: feed.ledger,
+        };
         let stop = feed.stop;
         let mut tick = || Ok(!stop.is_stopped());
         while !stop.is_stopped() {

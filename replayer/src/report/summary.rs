@@ -8,6 +8,7 @@ use umbra_common::ledger::Snapshot;
 use umbra_common::time::Window;
 
 use super::Quantiles;
+use crate::carry::CarryReport;
 use crate::change::RuleReport;
 
 /// What came of a run.
@@ -86,6 +87,8 @@ pub struct TargetReport {
     pub failures: Vec<String>,
     /// What each change did, in the order in which they are applied.
     pub changes: Vec<RuleReport>,
+    /// What each carry rule did.
+    pub carried: Vec<CarryReport>,
 }
 
 /// How often a recorded status met a shadow status.
@@ -120,6 +123,7 @@ impl Default for TargetReport {
             received_bytes: 0,
             failures: Vec::new(),
             changes: Vec::new(),
+            carried: Vec::new(),
         }
     }
 }

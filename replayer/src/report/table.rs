@@ -77,6 +77,9 @@ fn details(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
             unchanged.iter().filter(|(n, _)| *n > 0).map(|(n, why)| format!(", {n} left as they were: {why}"));
         writeln!(out, "  {}: {} changed{}", rule.rule, rule.changed, unchanged.collect::<String>())?;
     }
+    for carry in &target.carried {
+        writeln!(out, "  carry {}: {} taken, put into {} requests", carry.rule, carry.taken, carry.replaced)?;
+    }
     for failure in &target.failures {
         writeln!(out, "  failed: {failure}")?;
     }

@@ -31,6 +31,7 @@ pub(super) fn with_report(
     let Ended { mut report, error, has_end } = run(out)?;
     report.crossed =
         report.targets.iter().flat_map(|t| reporting.gates.iter().filter_map(|gate| gate.crossed(t))).collect();
+    report.targets.iter().for_each(warn_of_idle_rules);
     print_table(&report, out)?;
     if let Some((path, file)) = &mut file {
         let why = |why| RunError::Report { path: path.clone(), why };
@@ -40,6 +41,27 @@ pub(super) fn with_report(
     match error {
         Some(error) => Err(error),
         None => Ok(status(&report, has_end)),
+    }
+}
+
+/// A rule that did nothing is most often one that is misspelt.
+fn warn_of_idle_rules(target: &TargetReport) {
+    let target_name = target.name.as_str();
+    for carry in &target.carried {
+        let rule = carry.rule.as_str();
+        if carry.taken == 0 {
+            tracing::warn!(target_name, rule, "the carry rule found no value in any answer");
+        } else if carry.unknown > 0 {
+            let values = carry.unknown;
+            tracing::warn!(
+                target_name,
+                rule,
+                values,
+                "the record does not show what these values take the place of: give the rule a 'to', or record responses in full and unmasked"
+            );
+        } else if carry.replaced == 0 {
+            tracing::warn!(target_name, rule, "the carry rule found values, and no request to put them into");
+        }
     }
 }
 

@@ -38,8 +38,13 @@ pub(super) fn print(
     writeln!(out, "window {}, pace {}", config.window, config.pace)?;
     print_offsets(&plan, out)?;
     let ledger = Ledger::new();
-    let admit =
-        Admit { window: config.window, filter: config.filter.clone(), shard: config.shard, ledger: ledger.clone() };
+    let admit = Admit {
+        window: config.window,
+        filter: config.filter.clone(),
+        shard: config.shard,
+        keeps_bodies: false,
+        ledger: ledger.clone(),
+    };
     let preparer = preparer(config);
     let mut records = Ordered::open(&store, &plan)?;
     let mut timetable = Timetable::new(config.pace);

@@ -21,6 +21,16 @@ impl RecordedBody {
         Self { bytes, trailers: trailers.map(Box::new) }
     }
 
+    /// The bytes without the trailers.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Gives it other bytes; the trailers stay.
+    pub fn replace(&mut self, bytes: Bytes) {
+        self.bytes = bytes;
+    }
+
     /// The length without the trailers.
     pub fn len(&self) -> u64 {
         self.bytes.len() as u64

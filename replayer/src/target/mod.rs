@@ -8,6 +8,7 @@ mod name;
 mod protocol;
 mod send;
 mod sender;
+mod sessions;
 mod shadow;
 mod url;
 
@@ -17,6 +18,7 @@ pub use host::{HostPolicy, HostPolicyParseError};
 pub use name::{Target, TargetParseError};
 pub use protocol::{Protocol, ProtocolParseError, ProtocolPolicy};
 pub use sender::{Manner, Patience, Sender, Shot};
+pub use sessions::{Order, OrderParseError};
 pub(crate) use shadow::origin_form;
 pub use shadow::{MARKER, Preparer, ShadowRequest, Unsendable};
 pub use url::{TargetScheme, TargetUrl, TargetUrlError};

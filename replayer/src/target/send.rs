@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -46,11 +47,30 @@ fn is_h2_protocol_error(error: &hyper::Error) -> bool {
     h2.is_library() && h2.reason().is_some()
 }
 
+/// What is kept of an answer, beside its measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    Nothing,
+    Head,
+    /// The head and the beginning of the body.
+    Body,
+}
+
+/// As much of a body is kept: a page with a token in it is no larger.
+const KEPT: usize = 1 << 20;
+
+/// A whole answer.
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    /// Its header section and as much of its body as was to be kept.
+    pub(super) kept: Option<(HeaderMap, Bytes)>,
+}
+
 /// When the request left, and what came of it.
 pub(super) struct Sent {
     /// Nothing where it never left.
     pub(super) at: Option<Instant>,
-    pub(super) result: Result<Answer, Unanswered>,
+    pub(super) result: Result<Reply, Unanswered>,
 }
 
 /// Why there is no answer, and the request where it never left.
@@ -77,14 +97,15 @@ pub(super) async fn send(
     mut request: Outgoing,
     protocol: Protocol,
     timeout: Duration,
+    keep: Keep,
 ) -> Sent {
     let until = Deadline::now() + timeout;
     let mut attempt = 1;
     loop {
         let mut at = None;
         let result = match protocol {
-            Protocol::H1 => over_h1(connections, request, until, &mut at).await,
-            Protocol::H2 => over_h2(connections, request, until, &mut at).await,
+            Protocol::H1 => over_h1(connections, request, until, keep, &mut at).await,
+            Protocol::H2 => over_h2(connections, request, until, keep, &mut at).await,
         };
         match result {
             Err(Unanswered { error: SendError::Http(_), unsent: Some(back) }) if attempt < ATTEMPTS => {
@@ -125,13 +146,14 @@ async fn answered(
     response: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RecordedBody>>>>,
     until: Deadline,
     sent_at: Instant,
-) -> Result<Answer, Unanswered> {
+    keep: Keep,
+) -> Result<Reply, Unanswered> {
     let answer = async {
         let response = response.await.map_err(|mut failed| {
             let unsent = failed.take_message().map(Box::new);
             Unanswered { error: SendError::Http(failed.into_error()), unsent }
         })?;
-        read(response, sent_at).await.map_err(Unanswered::after)
+        read(response, sent_at, keep).await.map_err(Unanswered::after)
     };
     let late = |_| Unanswered { error: SendError::Timeout, unsent: None };
     timeout_at(until, answer).await.map_err(late)?
@@ -141,11 +163,12 @@ async fn over_h1(
     connections: &Connections,
     request: Outgoing,
     until: Deadline,
+    keep: Keep,
     at: &mut Option<Instant>,
-) -> Result<Answer, Unanswered> {
+) -> Result<Reply, Unanswered> {
     let (mut connection, request) = connected(connections.h1(), request, until).await?;
     let sent_at = *at.insert(Instant::now());
-    let answer = answered(connection.try_send_request(*request), until, sent_at).await?;
+    let answer = answered(connection.try_send_request(*request), until, sent_at, keep).await?;
     connections.give_back(connection);
     Ok(answer)
 }
@@ -154,25 +177,31 @@ async fn over_h2(
     connections: &Connections,
     request: Outgoing,
     until: Deadline,
+    keep: Keep,
     at: &mut Option<Instant>,
-) -> Result<Answer, Unanswered> {
+) -> Result<Reply, Unanswered> {
     let (mut connection, request) = connected(connections.h2(), request, until).await?;
     let sent_at = *at.insert(Instant::now());
-    answered(connection.try_send_request(*request), until, sent_at).await
+    answered(connection.try_send_request(*request), until, sent_at, keep).await
 }
 
-/// Reads the answer to its end; the bytes are measured and discarded.
-async fn read(response: Response<Incoming>, sent_at: Instant) -> hyper::Result<Answer> {
+/// Reads the answer to its end; the bytes are measured, and discarded but for what is to be kept.
+async fn read(response: Response<Incoming>, sent_at: Instant, keep: Keep) -> hyper::Result<Reply> {
     let (head, mut body) = response.into_parts();
     let status_of = |fields: &http::HeaderMap| fields.get("grpc-status").and_then(|v| grpc_status(v.as_bytes()));
     let (mut bytes, mut grpc) = (0, status_of(&head.headers));
+    let mut start = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame?;
         if let Some(data) = frame.data_ref() {
             bytes += data.len() as u64;
+            if keep == Keep::Body {
+                start.extend_from_slice(&data[..data.len().min(KEPT - start.len())]);
+            }
         } else if let Some(trailers) = frame.trailers_ref() {
             grpc = grpc.or_else(|| status_of(trailers));
         }
     }
-    Ok(Answer { status: head.status.as_u16(), grpc, bytes, latency: sent_at.elapsed() })
+    let answer = Answer { status: head.status.as_u16(), grpc, bytes, latency: sent_at.elapsed() };
+    Ok(Reply { answer, kept: (keep != Keep::Nothing).then(|| (head.headers, start.freeze())) })
 }

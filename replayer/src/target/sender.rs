@@ -7,8 +7,10 @@ use tokio::sync::{Semaphore, mpsc};
 use umbra_common::ledger::{ReplayOutcome, ReplaySkip};
 
 use super::connect::Connections;
-use super::send::{SendError, Sent, Unanswered, send};
+use super::send::{Keep, Reply, SendError, Sent, Unanswered, send};
+use super::sessions::Sessions;
 use super::{ShadowRequest, TargetUrl};
+use crate::carry::{Answered, Memory};
 use crate::report::{Account, Figures, Live, Receipt};
 use crate::schedule::Due;
 use crate::stop::{Stop, Urgency};
@@ -49,6 +51,7 @@ pub struct Manner {
 pub struct Sender {
     connections: Connections,
     manner: Manner,
+    memory: Option<Arc<Memory>>,
     figures: Arc<Mutex<Figures>>,
     live: Arc<Live>,
     stop: Stop,
@@ -59,11 +62,12 @@ impl Sender {
     pub fn new(
         url: &TargetUrl,
         manner: Manner,
+        memory: Option<Arc<Memory>>,
         figures: Arc<Mutex<Figures>>,
         live: Arc<Live>,
         stop: Stop,
     ) -> Arc<Self> {
-        Arc::new(Self { connections: Connections::to(url), manner, figures, live, stop })
+        Arc::new(Self { connections: Connections::to(url), manner, memory, figures, live, stop })
     }
 
     /// Sends what comes until nothing more does, and waits for what is in flight. A stop drops what has not left.
@@ -71,6 +75,7 @@ impl Sender {
         // More permits than a semaphore can have are as good as no limit; as many have to fit into the wait below.
         let limit = u32::try_from(self.manner.in_flight.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX >> 4);
         let slots = Arc::new(Semaphore::new(limit as usize));
+        let sessions = Arc::new(Sessions::new());
         let work = async {
             let drained = self.stop.wait(Urgency::Drain);
             tokio::pin!(drained);
@@ -82,15 +87,21 @@ impl Sender {
                 };
                 let Some(shots) = shots else { break };
                 for shot in shots {
+                    let session = shot.item.shadow.session.clone();
+                    let Some(shot) = sessions.enter(session.as_ref(), shot) else { continue };
                     // What waits for a slot holds up its own lane only.
                     let slot = tokio::select! {
                         biased;
                         slot = Arc::clone(&slots).acquire_owned() => slot,
                         () = &mut drained => break 'all,
                     };
-                    let sender = Arc::clone(&self);
+                    let (sender, sessions) = (Arc::clone(&self), Arc::clone(&sessions));
                     let shooting = async move {
-                        sender.shoot(shot).await;
+                        let mut next = Some(shot);
+                        while let Some(shot) = next {
+                            sender.shoot(shot).await;
+                            next = session.as_ref().and_then(|session| sessions.next(session));
+                        }
                         drop(slot);
                     };
                     tokio::spawn(shooting);
@@ -98,7 +109,15 @@ impl Sender {
             }
             // Dropping the channel ends what is in it as interrupted, and a dispatcher that waits for room in it.
             drop(shots);
-            drop(slots.acquire_many(limit).await);
+            let idle = slots.acquire_many(limit);
+            tokio::pin!(idle);
+            tokio::select! {
+                biased;
+                _ = &mut idle => return,
+                // What waits for its session's turn has not left.
+                () = self.stop.wait(Urgency::Drain) => sessions.clear(),
+            }
+            drop(idle.await);
         };
         tokio::select! {
             () = work => {}
@@ -108,13 +127,22 @@ impl Sender {
 
     async fn shoot<R: Receipt, C>(&self, shot: Due<Shot<R, C>>) {
         let Due { at: due, item: Shot { shadow, account, charge, expires } } = shot;
-        let ShadowRequest { request, protocol, recorded, .. } = shadow;
+        let ShadowRequest { mut request, protocol, recorded, session, carried, .. } = shadow;
+        let memory = self.memory.as_deref().zip(session).zip(carried);
+        if let Some(((memory, session), _)) = &memory {
+            memory.fill(session, &mut request);
+        }
+        let keep = match &memory {
+            None => Keep::Nothing,
+            Some(((memory, _), _)) if memory.needs_bodies() => Keep::Body,
+            Some(_) => Keep::Head,
+        };
         let bytes = request.body().len();
         let _in_flight = self.live.enter();
         if expires.is_some_and(|at| at < Instant::now()) {
             return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
         }
-        let mut sent = send(&self.connections, request, protocol, self.manner.timeout).await;
+        let mut sent = send(&self.connections, request, protocol, self.manner.timeout, keep).await;
         let mut pause = FIRST_PAUSE;
         while self.manner.patience == Patience::UntilConnected
             && let Err(Unanswered { error: SendError::Connect(error), unsent: Some(request) }) = sent.result
@@ -129,18 +157,23 @@ impl Sender {
                 return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
             }
             pause = LONGEST_PAUSE.min(2 * pause);
-            sent = send(&self.connections, request, protocol, self.manner.timeout).await;
+            sent = send(&self.connections, request, protocol, self.manner.timeout, keep).await;
         }
         let Sent { at, result } = sent;
         let lag = due.zip(at).map(|(due, at)| at.saturating_duration_since(due));
-        self.live.sent(lag, result.as_ref().ok().map(|answer| answer.latency));
+        self.live.sent(lag, result.as_ref().ok().map(|reply| reply.answer.latency));
+        if let Some((((memory, session), carried), Ok(Reply { kept: Some((headers, body)), .. }))) =
+            memory.zip(Some(&result))
+        {
+            memory.learn(&session, &carried, Answered::Shadow(headers, body));
+        }
         let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = at {
             figures.sent(due, at, bytes);
         }
         let outcome = match result {
-            Ok(answer) => {
-                figures.answered(&recorded, answer);
+            Ok(reply) => {
+                figures.answered(&recorded, reply.answer);
                 ReplayOutcome::Answered
             }
             Err(Unanswered { error, .. }) => {

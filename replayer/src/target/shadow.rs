@@ -6,7 +6,8 @@ use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, Method, Request, Version};
 use umbra_common::exchange::{self, Exchange, Fields};
 
-use super::{Protocol, RecordedBody, Target};
+use super::{Order, Protocol, RecordedBody, Target};
+use crate::carry::Carried;
 use crate::change::Tally;
 use crate::command::Sending;
 use crate::report::Recorded;
@@ -20,6 +21,10 @@ pub struct ShadowRequest {
     pub protocol: Protocol,
     /// What production answered.
     pub recorded: Recorded,
+    /// The session that it belongs to, where sessions are kept in order.
+    pub session: Option<Bytes>,
+    /// What the carry rules want of its answer.
+    pub carried: Option<Box<Carried>>,
     /// About what it takes in memory, in bytes.
     pub size: usize,
 }
@@ -63,6 +68,11 @@ impl Preparer {
         &self.tally
     }
 
+    /// Whether the bodies of recorded responses are looked at.
+    pub fn needs_recorded_bodies(&self) -> bool {
+        self.sending.carries.needs_bodies()
+    }
+
     /// The recorded request with its target in origin-form, and with every change.
     pub fn change(&self, request: &mut exchange::Request) {
         request.target = origin_form(&request.target, &request.method);
@@ -72,6 +82,12 @@ impl Preparer {
     /// The shadow request of an exchange.
     pub fn prepare(&self, exchange: Exchange) -> Result<ShadowRequest, Unsendable> {
         let recorded = recorded(&exchange);
+        let session = match self.sending.order {
+            Order::Free => None,
+            Order::Session => self.sending.session_by.of(&exchange),
+        };
+        let carries = session.is_some() && !self.sending.carries.is_empty();
+        let carried = carries.then(|| Box::new(self.sending.carries.wanted(&exchange)));
         let mut source = exchange.request;
         self.change(&mut source);
         let size = source.target.len() + source.headers.byte_len() + source.body.bytes.len();
@@ -98,7 +114,7 @@ impl Preparer {
             *request.version_mut() = Version::HTTP_2;
         }
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Unsendable::Invalid("target"))?;
-        Ok(ShadowRequest { request, protocol, recorded, size })
+        Ok(ShadowRequest { request, protocol, recorded, session, carried, size })
     }
 
     /// The header section in its order, without what belongs to one connection.
