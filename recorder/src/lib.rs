@@ -2,7 +2,7 @@
 //!
 //! Read the modules in the order in which they meet a request: [`config`] and [`recorder`] start the threads; `accept`
 //! takes connections, `edge` refuses what could fool an intermediary, `serve` is one request's way through `forward`, to
-//! the upstream and back (or `sink`, which answers by itself), `tap` keeps the copy, `sample` decides whether there is
+//! the upstream and back (or `sink`, which answers by itself), `tap` keeps the copy, `rules` and `sample` decide whether there is
 //! one, `queue` hands finished exchanges to the store's thread in batches, where `redact` takes the secrets out and
 //! `store` encodes and appends them. `tunnel` carries what an upgrade makes of a connection. `admin` and `metrics` tell operators about it.
 //!
@@ -21,6 +21,7 @@ mod pulse;
 mod queue;
 pub mod recorder;
 mod redact;
+mod rules;
 mod sample;
 mod serve;
 mod sink;

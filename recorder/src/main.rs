@@ -51,24 +51,26 @@ fn run(config: Config) -> anyhow::Result<ExitCode> {
         let _inside = runtime.enter();
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
     };
-    let shown = config.clone();
+    let (shown, rules) = (config.clone(), config.rules_summary()?);
     let recorder = match Recorder::start(config) {
         Ok(recorder) => recorder,
         Err(error) if error.is_configuration() => return Ok(fail(USAGE, &error)),
         Err(error) => return Err(error.into()),
     };
     tracing::info!(
-        "listening on {} for {}, recording {} of requests (by {}, responses {}) to {}; masked: {}; admin on {}",
+        "listening on {} for {}, recording {} of requests (by {}, responses {}) to {}; {}; admin on {}",
         recorder.addr(),
         shown.upstream_name(),
         shown.sample.fraction,
         shown.sample.by,
         shown.responses,
         shown.store_url(),
-        shown.redacted_names(),
+        rules,
         recorder.admin_addr(),
     );
-    runtime.block_on(asked(&mut term, &mut int));
+    runtime.block_on(async {
+        tokio::select! { () = asked(&mut term, &mut int) => {}, () = recorder.drain_asked() => {} }
+    });
     tracing::info!("draining, at most {:?}; a second signal exits at once", shown.drain_timeout);
     let (done, drained) = tokio::sync::oneshot::channel();
     std::thread::Builder::new().name("umbra-drain".into()).spawn(move || done.send(recorder.drain()))?;

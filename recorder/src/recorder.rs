@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use crossbeam_channel::bounded;
+use tokio::sync::{Notify, watch};
 use umbra_common::ledger::{Ledger, Snapshot};
 use umbra_common::store::{StoreError, StoreHealth, StoreState, open_append};
 
@@ -15,7 +16,8 @@ use crate::admin::{self, View};
 use crate::config::Config;
 use crate::metrics::Counters;
 use crate::queue;
-use crate::redact::Redactor;
+use crate::redact::Redactions;
+use crate::rules::{self, Rules};
 use crate::store::StoreThread;
 use crate::tap::Budget;
 use crate::worker::{self, Phase, Shared};
@@ -28,8 +30,11 @@ pub struct Recorder {
     health: Arc<StoreHealth>,
     phase: watch::Sender<Phase>,
     store_deadline: Arc<OnceLock<Instant>>,
+    drain_asked: Arc<Notify>,
     workers: Vec<JoinHandle<io::Result<()>>>,
     store: Option<JoinHandle<()>>,
+    /// Looks at the rules file, where there is one.
+    rules: Option<JoinHandle<()>>,
     admin: Option<(watch::Sender<()>, JoinHandle<io::Result<()>>)>,
 }
 
@@ -49,6 +54,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The rules have changed since the settings were validated, and cannot be used.
+    #[error("--rules: {0}")]
+    Rules(String),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -59,7 +67,7 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Store(error) => error.is_configuration(),
-            Self::Listen { .. } => true,
+            Self::Listen { .. } | Self::Rules(_) => true,
             Self::Thread(_) => false,
         }
     }
@@ -75,19 +83,24 @@ impl Recorder {
         let store = open_append(&config.store, Arc::clone(&health))?;
         let listeners = listeners(config.listen, config.workers.get())?;
         let addr = local(&listeners[0], config.listen, "listen")?;
-        let admin_listener = TcpListener::bind(config.admin)
+        let admin_listener = TcpListener::bind(config.admin.addr)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .map_err(|source| StartError::Listen { addr: config.admin, flag: "admin", source })?;
-        let admin_addr = local(&admin_listener, config.admin, "admin")?;
+            .map_err(|source| StartError::Listen { addr: config.admin.addr, flag: "admin", source })?;
+        let admin_addr = local(&admin_listener, config.admin.addr, "admin")?;
 
+        let live = config.rules.start().map_err(|error| StartError::Rules(error.to_string()))?;
+        let (rules, redactions) = (Rules::new(config.rules.clone(), live), Arc::new(Redactions::default()));
         let (batches, queue) = queue::channel();
+        let (read_rules, rules_asked) = bounded(1);
+        let drain_asked = Arc::new(Notify::new());
         let (phase, phases) = watch::channel(Phase::Serving);
         let (stop, stopped) = watch::channel(());
         let store_deadline = Arc::new(OnceLock::new());
         let store_thread = StoreThread {
             batches: queue.clone(),
             store,
-            redactor: Redactor::new(config.redacted.clone()),
+            rules: Arc::clone(&rules),
+            redactions: Arc::clone(&redactions),
             upstream: config.upstream_name().into(),
             recorder: Arc::clone(&config.instance),
             deadline: Arc::clone(&store_deadline),
@@ -97,6 +110,8 @@ impl Recorder {
             budget: Budget::new(config.memory_limit.bytes()),
             counters: Arc::new(Counters::default()),
             admission: Admission::new(&config.edge),
+            rules,
+            redactions,
             config,
         });
         let view = Arc::new(View {
@@ -105,6 +120,8 @@ impl Recorder {
             queue,
             phase: phases.clone(),
             started: Instant::now(),
+            read_rules: shared.rules.file().is_some().then_some(read_rules),
+            drain: Arc::clone(&drain_asked),
         });
 
         // What is started so far stops again when this is dropped on the way out.
@@ -115,8 +132,10 @@ impl Recorder {
             health,
             phase,
             store_deadline,
+            drain_asked,
             workers: Vec::new(),
             store: None,
+            rules: None,
             admin: None,
         };
         recorder.store = Some(thread("umbra-store", move || store_thread.run())?);
@@ -125,7 +144,12 @@ impl Recorder {
             let run = move || worker::run(&shared, listener, batches, phases);
             recorder.workers.push(thread(&format!("umbra-worker-{n}"), run)?);
         }
-        recorder.admin = Some((stop, thread("umbra-admin", move || admin::run(admin_listener, view, stopped))?));
+        if let Some(file) = recorder.shared.rules.file().cloned() {
+            // Ends with the admin listener, which holds the other end of what it waits for.
+            let rules = Arc::clone(&recorder.shared.rules);
+            recorder.rules = Some(thread("umbra-rules", move || rules::watch(&rules, &file, &rules_asked))?);
+        }
+        recorder.admin = Some((stop, thread("umbra-admin", move || admin::run(admin_listener, &view, stopped))?));
         Ok(recorder)
     }
 
@@ -147,6 +171,11 @@ impl Recorder {
     /// Whether the store takes records.
     pub fn store_state(&self) -> StoreState {
         self.health.get().0
+    }
+
+    /// Waits until an operator asks the admin listener for a drain.
+    pub async fn drain_asked(&self) {
+        self.drain_asked.notified().await;
     }
 
     /// Drains: unready, accepts no more, lets exchanges end, flushes the store, and says where every request ended.
@@ -173,6 +202,9 @@ impl Recorder {
         if let Some((stop, admin)) = self.admin.take() {
             drop(stop);
             joined(admin.join());
+        }
+        if let Some(rules) = self.rules.take() {
+            joined(rules.join().map(Ok));
         }
     }
 }

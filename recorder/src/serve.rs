@@ -25,6 +25,7 @@ use crate::config::EdgeConfig;
 use crate::edge::{self, Arrived, Guarded, HeadLimits, Refusal};
 use crate::forward::{Asked, Failure, RequestBody, ResponseBody, Sender};
 use crate::pulse::{Pulse, Stopped};
+use crate::rules::{Decision, Head};
 use crate::sink;
 use crate::tap::{BodyCopy, DRAFT_BYTES, Draft, RequestHead, Tap};
 use crate::worker::{Way, Worker};
@@ -211,9 +212,18 @@ impl Client {
         let arrival = Timestamp::now();
         let id = worker.ids.borrow_mut().next(arrival);
         let client = edge::client(self.addr, &parts.headers, &worker.edge.trust_forwarded_for);
-        let Some(session) = worker.sampler.take(id, client, &parts.headers) else {
-            entry.end(RecordOutcome::SampledOut);
-            return None;
+        let seen = Head { parts, mirrored: self.is_sink() };
+        let take = |fraction| worker.sampler.take(fraction, id, client, &parts.headers);
+        let (session, sampled_at, limits) = match worker.rules.decide(&seen, take) {
+            Decision::Take { session, fraction, limits } => (session, fraction, limits),
+            Decision::LeaveOut => {
+                entry.end(RecordOutcome::SampledOut);
+                return None;
+            }
+            Decision::Paused => {
+                entry.end(RecordOutcome::Skipped(SkipReason::Paused));
+                return None;
+            }
         };
         let head = head(parts);
         let Some(permit) = worker.budget.take((DRAFT_BYTES + head.byte_len()) as u64) else {
@@ -223,6 +233,7 @@ impl Client {
         Some(worker.taps.open(Draft {
             entry,
             permit,
+            limits,
             id,
             arrival,
             started: Instant::now(),
@@ -233,7 +244,7 @@ impl Client {
             whole: false,
             trailers: Fields::default(),
             session,
-            sampled_at: worker.sampler.fraction(),
+            sampled_at,
             response: None,
             ended: None,
         }))

@@ -18,8 +18,10 @@ use crate::deadlines::{Deadlines, LOOK};
 use crate::forward::Forwarder;
 use crate::metrics::Counters;
 use crate::queue::{Batch, Outbox};
+use crate::redact::Redactions;
+use crate::rules::{Rules, RulesView};
 use crate::sample::Sampler;
-use crate::tap::{Budget, Limits, Taps};
+use crate::tap::{Budget, Taps};
 use crate::tunnel::Tunnels;
 
 /// How long an idle connection is left open, in a drain, for a request that is already under way to it.
@@ -33,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) redactions: Arc<Redactions>,
 }
 
 /// Whether the recorder serves or is about to stop.
@@ -53,6 +57,7 @@ pub(crate) struct Worker {
     pub(crate) admission: Arc<Admission>,
     pub(crate) edge: EdgeConfig,
     pub(crate) sampler: Sampler,
+    pub(crate) rules: RulesView,
     pub(crate) ids: RefCell<IdSource>,
     pub(crate) taps: Rc<Taps>,
     pub(crate) way: Way,
@@ -86,16 +91,16 @@ impl Worker {
         let config = &shared.config;
         let outbox = Outbox::new(batches);
         let deadlines = Deadlines::new();
-        let limits = Limits { body: config.body_limit.as_usize(), responses: config.responses };
         Rc::new(Self {
             ledger: Arc::clone(&shared.ledger),
             budget: Arc::clone(&shared.budget),
             counters: Arc::clone(&shared.counters),
             admission: Arc::clone(&shared.admission),
             edge: config.edge.clone(),
-            sampler: Sampler::new(config.sample.clone()),
+            sampler: Sampler::new(config.sample.by.clone()),
+            rules: RulesView::new(&shared.rules),
             ids: RefCell::new(IdSource::new()),
-            taps: Taps::new(limits, Rc::clone(&outbox)),
+            taps: Taps::new(Rc::clone(&outbox)),
             way: match &config.mode {
                 Mode::Forward(upstream) => {
                     let timeout = config.upstream_timeout;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use umbra_common::ledger::Snapshot;
 use umbra_common::store::{StoreConfig, StoreSetting, StoreUrl};
 use umbra_common::time::{Timestamp, Window};
+use umbra_recorder::config::AdminFlags;
 use umbra_recorder::{Flags, Recorder};
 use umbra_replayer::{ReplayConfig, Stop};
 
@@ -90,7 +91,7 @@ fn start_recorder(upstream: String, store: StoreUrl) -> anyhow::Result<Recorder>
     let any_port = Some((Ipv4Addr::LOCALHOST, 0).into());
     let flags = Flags {
         listen: any_port,
-        admin: any_port,
+        admin: AdminFlags { admin: any_port, admin_token: None },
         upstream: Some(upstream),
         store: Some(StoreSetting { url: Some(store), ..StoreSetting::default() }),
         workers: Some(1),

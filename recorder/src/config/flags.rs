@@ -11,6 +11,8 @@ use umbra_common::size::ByteSize;
 use umbra_common::store::StoreSetting;
 use umbra_common::time::HumanDuration;
 
+use super::admin_flags::AdminFlags;
+use super::rules_flags::RulesFlags;
 use super::{EdgeFlags, Responses, TunnelFlags};
 
 /// Records the HTTP and gRPC traffic of a service while it passes through.
@@ -76,10 +78,15 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keep_header: Vec<String>,
 
-    /// Where operators connect: /livez /readyz /metrics /status [default: 127.0.0.1:9901]
-    #[arg(long, env = "UMBRA_ADMIN", value_name = "ADDRESS:PORT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub admin: Option<SocketAddr>,
+    /// Rules and redaction.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub rules: RulesFlags,
+
+    /// The admin listener.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub admin: AdminFlags,
 
     /// How many threads serve connections [default: one for each core]
     #[arg(long, env = "UMBRA_WORKERS", value_name = "N")]

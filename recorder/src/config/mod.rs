@@ -1,17 +1,23 @@
 //! Settings: read once as [`Flags`], validated into a [`Config`] of ready types.
 
+mod admin_flags;
 mod edge;
 mod edge_flags;
 mod flags;
+mod rules_flags;
 mod tunnels;
 mod upstream;
 mod validate;
 
+pub use admin_flags::{Admin, AdminFlags};
 pub use edge::{EdgeConfig, ProxyProtocol};
 pub use edge_flags::EdgeFlags;
 pub use flags::Flags;
+pub use rules_flags::RulesFlags;
 pub use tunnels::TunnelFlags;
 pub use upstream::{Protocol, Upstream, UpstreamParseError};
+
+pub use crate::rules::{Action, ClientAction, RedactText, RuleText, Words};
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,6 +32,8 @@ use umbra_common::fraction::Fraction;
 use umbra_common::logs::LogFormat;
 use umbra_common::size::ByteSize;
 use umbra_common::store::{StoreConfig, StoreUrl};
+
+use crate::rules::RulesSetting;
 
 /// The recorder's settings, all of them valid.
 #[derive(Clone, Debug)]
@@ -44,10 +52,10 @@ pub struct Config {
     pub body_limit: ByteSize,
     /// How much all records under way may hold together.
     pub memory_limit: ByteSize,
-    /// The fields whose values are masked, in lower case, sorted.
-    pub redacted: Vec<HeaderName>,
+    /// Where rules come from, and what they say at the start.
+    pub(crate) rules: RulesSetting,
     /// Where operators connect.
-    pub admin: SocketAddr,
+    pub admin: Admin,
     /// How many threads serve connections.
     pub workers: NonZeroUsize,
     /// The longest a drain takes.
@@ -175,6 +183,9 @@ pub enum ConfigError {
         /// What is wrong with it, and what to do.
         why: String,
     },
+    /// Rules in the configuration file, or redaction on the command line.
+    #[error("{0}")]
+    Rules(String),
     /// A flag of the design that this release does not have.
     #[error("--{flag} {value}: not yet available; {instead}")]
     NotYet {
@@ -201,12 +212,15 @@ impl Config {
         &self.store.url
     }
 
-    /// The masked fields on one line.
-    pub fn redacted_names(&self) -> String {
-        match self.redacted.as_slice() {
-            [] => "nothing".to_owned(),
-            names => names.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(", "),
-        }
+    /// What is redacted of records, on one line; how many rules there are.
+    pub fn rules_summary(&self) -> Result<String, ConfigError> {
+        let live = self.rules.start().map_err(|error| validate::wrong_rules(&self.rules, &error))?;
+        let rules = match live.list().count() - 1 {
+            0 => String::new(),
+            1 => "1 rule; ".to_owned(),
+            count => format!("{count} rules; "),
+        };
+        Ok(format!("{rules}{}", live.redactor()))
     }
 }
 
@@ -224,7 +238,10 @@ impl fmt::Display for Config {
         writeln!(f, "responses = \"{}\"", self.responses)?;
         writeln!(f, "body-limit = \"{}\"", self.body_limit)?;
         writeln!(f, "memory-limit = \"{}\"", self.memory_limit)?;
-        writeln!(f, "admin = \"{}\"", self.admin)?;
+        writeln!(f, "admin = \"{}\"", self.admin.addr)?;
+        if let Some(source) = self.admin.token_source() {
+            writeln!(f, "admin-token = \"{source}\"")?;
+        }
         writeln!(f, "workers = {}", self.workers)?;
         writeln!(f, "drain-timeout = \"{}\"", HumanDuration(self.drain_timeout))?;
         writeln!(f, "upstream-timeout = \"{}\"", HumanDuration(self.upstream_timeout))?;
@@ -233,14 +250,14 @@ impl fmt::Display for Config {
         writeln!(f, "tunnel-timeout = \"{tunnel_timeout}\"")?;
         writeln!(f, "instance = \"{}\"", self.instance)?;
         writeln!(f, "log-format = \"{}\"", if self.log_format == LogFormat::Json { "json" } else { "text" })?;
-        writeln!(f, "# masked: {}", self.redacted_names())?;
+        self.rules.write_head(f)?;
         writeln!(f, "\n[store]\nurl = \"{}\"", self.store_url())?;
         if !self.store.kafka.is_empty() {
             writeln!(f, "\n[store.kafka]")?;
             // Values can be secrets.
             self.store.kafka.keys().try_for_each(|name| writeln!(f, "\"{name}\" = \"***\""))?;
         }
-        Ok(())
+        self.rules.write_blocks(f)
     }
 }
 

@@ -20,9 +20,10 @@ fn parse_error(more: &[&str]) -> String {
 fn two_flags_are_enough() {
     let config = config(&[]).unwrap();
     assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
-    assert_eq!(config.admin.to_string(), "127.0.0.1:9901");
+    assert_eq!(config.admin.addr.to_string(), "127.0.0.1:9901");
     assert_eq!(config.responses, Responses::Head);
-    assert_eq!(config.redacted_names(), "authorization, cookie, proxy-authorization, set-cookie, x-api-key");
+    let summary = config.rules_summary().unwrap();
+    assert_eq!(summary, "masked: authorization, cookie, proxy-authorization, set-cookie, x-api-key");
     assert!(!config.instance.is_empty());
 }
 
@@ -48,6 +49,13 @@ fn a_wrong_value_is_named_with_what_to_do() {
         (&["--workers", "0"], "from 1 to 1024"),
         (&["--upstream-timeout", "0s"], "more than no time"),
         (&["--redact-header", "a b"], "no header name"),
+        (&["--rules", "/does/not/exist.toml"], "--rules /does/not/exist.toml: cannot read it"),
+        (&["--redact-key", "hunter2-hunter2-hunter2"], "must not stand in a file or on a command line"),
+        (&["--redact-key", "env:UMBRA_NO_SUCH_VARIABLE"], "cannot be read"),
+        (&["--redact-client", "hash"], "redact-client hashes, and there is no key"),
+        (&["--admin", "0.0.0.0:9901"], "give --admin-token"),
+        (&["--admin-token", "hunter2-hunter2-hunter2"], "must not stand on a command line"),
+        (&["--admin-token", "env:UMBRA_NO_SUCH_VARIABLE"], "cannot be read"),
         (&["--redact-header", "x-a", "--keep-header", "X-A"], "one of the two"),
         (&["--tls-cert", "c.pem"], "not yet available"),
         (&["--tls-key", "k.pem"], "not yet available"),
@@ -59,6 +67,8 @@ fn a_wrong_value_is_named_with_what_to_do() {
         (&["--listen", "here"][..], "'here'"),
         (&["--sample", "half"], "'half' is no fraction"),
         (&["--responses", "some"], "'some'"),
+        (&["--redact-client", "some"], "'some'"),
+        (&["--admin", "here"], "'here'"),
         (&["--drain-timeout", "soon"], "'soon' is no duration"),
         (&["--tunnel-timeout", "never"], "'never' is no duration"),
         (&["--body-limit", "much"], "'much' is no size"),
@@ -92,7 +102,8 @@ fn upstreams_are_refused_by_reason() {
 fn headers_are_kept_and_masked_by_name() {
     let config =
         config(&["--keep-header", "Cookie", "--redact-header", "X-Session", "--sample-by", "cookie:Sid"]).unwrap();
-    assert_eq!(config.redacted_names(), "authorization, proxy-authorization, set-cookie, x-api-key, x-session");
+    let summary = config.rules_summary().unwrap();
+    assert_eq!(summary, "masked: authorization, proxy-authorization, set-cookie, x-api-key, x-session");
     assert_eq!(config.sample.by, SampleBy::Cookie("Sid".into()));
 }
 
@@ -111,7 +122,7 @@ fn a_flag_goes_over_the_file() {
     assert_eq!(config.sample.fraction.to_string(), "1%");
     assert_eq!(config.responses, Responses::Full);
     assert_eq!(config.store.kafka["acks"], "all");
-    assert!(!config.redacted_names().contains(" cookie"));
+    assert!(!config.rules_summary().unwrap().contains(" cookie"));
 }
 
 #[test]
@@ -160,4 +171,54 @@ fn what_check_prints_is_a_file_that_gives_the_same() {
     std::fs::write(file.path(), &first).unwrap();
     let flags = Flags::try_parse_from(["r", "--config", file.path().to_str().unwrap()]).unwrap();
     assert_eq!(flags.layered().unwrap().into_config().unwrap().to_string(), first);
+}
+
+fn layered(file: &str) -> Result<Config, ConfigError> {
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(path.path(), file).unwrap();
+    let own = ["r", "--config", path.path().to_str().unwrap()];
+    Flags::try_parse_from(own.iter().chain(&LEAST)).unwrap().layered()?.into_config()
+}
+
+#[test]
+fn a_key_that_is_not_known_is_refused_wherever_it_stands() {
+    for (file, says) in [
+        ("colour = 'red'", "unknown field `colour`"),
+        ("admin-colour = 'red'", "unknown field `admin-colour`"),
+        ("[[rule]]\nsample = '1%'\ncolour = 'red'", "unknown field `colour`"),
+        ("[[redact]]\ncolour = 'red'", "unknown field `colour`"),
+    ] {
+        let said = layered(file).unwrap_err().to_string();
+        assert!(said.contains(says), "{file}: {said}");
+    }
+}
+
+#[test]
+fn rules_and_redaction_stand_in_the_configuration_file_too() {
+    let file = "redact-client = 'truncate'\n[[rule]]\npath = '/health'\nsample = '0%'\n[[redact]]\nquery = 'token'\n";
+    let config = layered(file).unwrap();
+    let summary = config.rules_summary().unwrap();
+    assert!(summary.starts_with("1 rule; masked: ") && summary.contains("query token"), "{summary}");
+    assert!(summary.ends_with("client addresses: truncate"), "{summary}");
+    let printed = config.to_string();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &printed).unwrap();
+    let flags = Flags::try_parse_from(["r", "--config", file.path().to_str().unwrap()]).unwrap();
+    assert_eq!(flags.layered().unwrap().into_config().unwrap().to_string(), printed);
+    let wrong = layered("[[rule]]\nname = 'health'\npath = '['\nsample = '0%'").unwrap_err().to_string();
+    assert!(wrong.contains("rule 'health', path: '[' is no glob"), "{wrong}");
+}
+
+#[test]
+fn a_token_is_read_and_never_shown() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "hunter2-hunter2-hunter2\n").unwrap();
+    let source = format!("file:{}", file.path().display());
+    let config = config(&["--admin", "0.0.0.0:9901", "--admin-token", &source]).unwrap();
+    assert_eq!(config.admin.token(), Some("hunter2-hunter2-hunter2"));
+    assert!(!format!("{config}{config:?}").contains("hunter2"));
+    assert!(config.to_string().contains(&format!("admin-token = \"{source}\"")));
+    std::fs::write(file.path(), "short").unwrap();
+    let said = error(&["--admin-token", &source]);
+    assert!(said.contains("at least 16 bytes") && !said.contains("short"), "{said}");
 }

@@ -9,10 +9,12 @@ use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use umbra_common::fraction::Fraction;
 use umbra_common::size::ByteSize;
 
-use super::{Config, ConfigError, Flags, Mode, Sample, SampleBy, Upstream, UpstreamParseError};
+use super::{Admin, Config, ConfigError, Flags, Mode, RulesFlags, Sample, SampleBy, Upstream, UpstreamParseError};
+
+use crate::rules::{Choice, Floor, RulesError, RulesSetting};
+use crate::tap::Limits;
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
-const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
 const BODY_LIMIT: ByteSize = ByteSize::mib(1);
 /// Two such bodies and their heads are within the codec's largest record.
 const LARGEST_BODY_LIMIT: ByteSize = ByteSize::mib(64);
@@ -32,19 +34,26 @@ impl Flags {
             let instead = "let what stands before the recorder terminate TLS";
             return Err(ConfigError::NotYet { flag, value: path.display().to_string(), instead });
         }
-        let redacted = redacted(&self.redact_header, &self.keep_header)?;
         let body_limit = self.body_limit.unwrap_or(BODY_LIMIT);
         let memory_limit = self.memory_limit.unwrap_or(MEMORY_LIMIT);
         limits(body_limit, memory_limit)?;
+        let sample = Sample { fraction: self.sample.unwrap_or(Fraction::ALL), by: sample_by(self.sample_by)? };
+        let responses = self.responses.unwrap_or_default();
+        let rules = rules(
+            self.rules,
+            Choice { fraction: sample.fraction, limits: Limits { body: body_limit.as_usize(), responses } },
+            redacted(&self.redact_header, &self.keep_header)?,
+            sample.by == SampleBy::Client,
+        )?;
         Ok(Config {
             listen: self.listen.unwrap_or(LISTEN),
             mode: mode(self.upstream, self.sink.unwrap_or(false))?,
-            sample: Sample { fraction: self.sample.unwrap_or(Fraction::ALL), by: sample_by(self.sample_by)? },
-            responses: self.responses.unwrap_or_default(),
+            sample,
+            responses,
             body_limit,
             memory_limit,
-            redacted,
-            admin: self.admin.unwrap_or(ADMIN),
+            rules,
+            admin: Admin::new(self.admin)?,
             workers: workers(self.workers)?,
             drain_timeout: self.drain_timeout.map_or(DRAIN_TIMEOUT, |d| d.0),
             upstream_timeout: positive("upstream-timeout", self.upstream_timeout.map_or(UPSTREAM_TIMEOUT, |d| d.0))?,
@@ -95,6 +104,29 @@ fn limits(body: ByteSize, memory: ByteSize) -> Result<(), ConfigError> {
         return Err(ConfigError::Value { flag: "body-limit", value: body.to_string(), why });
     }
     Ok(())
+}
+
+fn rules(
+    flags: RulesFlags,
+    choice: Choice,
+    masked: Vec<HeaderName>,
+    by_client: bool,
+) -> Result<RulesSetting, ConfigError> {
+    let RulesFlags { rules: file, redact_key, redact_client, rule, redact } = flags;
+    let setting =
+        RulesSetting { file, floor: Floor { choice, rule, redact, redact_key, redact_client, masked, by_client } };
+    match setting.start() {
+        Ok(_) => Ok(setting),
+        Err(error) => Err(wrong_rules(&setting, &error)),
+    }
+}
+
+/// Rules that a recorder cannot start with.
+pub(super) fn wrong_rules(setting: &RulesSetting, error: &RulesError) -> ConfigError {
+    match &setting.file {
+        Some(file) => ConfigError::Value { flag: "rules", value: file.display().to_string(), why: error.to_string() },
+        None => ConfigError::Rules(error.to_string()),
+    }
 }
 
 fn workers(given: Option<usize>) -> Result<NonZeroUsize, ConfigError> {

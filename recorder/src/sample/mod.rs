@@ -13,7 +13,7 @@ use siphasher::sip::SipHasher13;
 use umbra_common::exchange::ExchangeId;
 use umbra_common::fraction::Fraction;
 
-use crate::config::{Sample, SampleBy};
+use crate::config::SampleBy;
 
 /// The hash's key, part of what sampling means: another one would be another sample. ASCII "umbra-sample-key".
 const KEY: &[u8; 16] = b"umbra-sample-key";
@@ -21,30 +21,32 @@ const KEY: &[u8; 16] = b"umbra-sample-key";
 /// An [`ExchangeId`] has 62 random bits; a point has 64.
 const UNUSED_BITS: u32 = 2;
 
-/// Decides which requests are recorded.
+/// Decides which requests are recorded. The fraction is the matched rule's; the point of a key is the same under every
+/// rule, so that fractions of different rules are nested too.
 #[derive(Clone, Debug)]
-pub(crate) struct Sampler(Sample);
+pub(crate) struct Sampler(SampleBy);
 
 impl Sampler {
-    pub(crate) fn new(sample: Sample) -> Self {
-        Self(sample)
-    }
-
-    /// The fraction that is taken.
-    pub(crate) fn fraction(&self) -> Fraction {
-        self.0.fraction
+    pub(crate) fn new(by: SampleBy) -> Self {
+        Self(by)
     }
 
     /// The session of a request that is taken (empty where it has none), or nothing for one that is left out.
-    pub(crate) fn take(&self, id: ExchangeId, client: SocketAddr, headers: &HeaderMap) -> Option<Bytes> {
+    pub(crate) fn take(
+        &self,
+        fraction: Fraction,
+        id: ExchangeId,
+        client: SocketAddr,
+        headers: &HeaderMap,
+    ) -> Option<Bytes> {
         match self.key(client, headers) {
-            None => self.0.fraction.takes(id.random() << UNUSED_BITS).then(Bytes::new),
-            Some(point) => self.0.fraction.takes(point).then(|| Bytes::copy_from_slice(&point.to_be_bytes())),
+            None => fraction.takes(id.random() << UNUSED_BITS).then(Bytes::new),
+            Some(point) => fraction.takes(point).then(|| Bytes::copy_from_slice(&point.to_be_bytes())),
         }
     }
 
     fn key(&self, client: SocketAddr, headers: &HeaderMap) -> Option<u64> {
-        match &self.0.by {
+        match &self.0 {
             SampleBy::Request => None,
             SampleBy::Client => Some(match client.ip().to_canonical() {
                 IpAddr::V4(ip) => point(&ip.octets()),
@@ -77,8 +79,8 @@ mod tests {
     use umbra_common::exchange::IdSource;
     use umbra_common::time::Timestamp;
 
-    fn sampler(fraction: &str, by: &str) -> Sampler {
-        Sampler::new(Sample { fraction: fraction.parse().unwrap(), by: by.parse().unwrap() })
+    fn sampler(by: &str) -> Sampler {
+        Sampler::new(by.parse().unwrap())
     }
 
     fn client(last: u32) -> SocketAddr {
@@ -104,21 +106,23 @@ mod tests {
         const N: u32 = 40_000;
         let (mut ids, none) = (IdSource::new(), HeaderMap::new());
         for (text, fraction) in [("1%", 0.01), ("25%", 0.25), ("90%", 0.9)] {
-            let by_request = sampler(text, "request");
-            let taken = (0..N).filter(|_| by_request.take(ids.next(Timestamp::now()), client(1), &none).is_some());
+            let at = text.parse().unwrap();
+            let by_request = sampler("request");
+            let taken = (0..N).filter(|_| by_request.take(at, ids.next(Timestamp::now()), client(1), &none).is_some());
             assert!(is_about(taken.count() as u64, N.into(), fraction), "{text} by request");
-            let by_client = sampler(text, "client");
-            let taken = (0..N).filter(|n| by_client.take(id(), client(*n), &none).is_some()).count();
+            let by_client = sampler("client");
+            let taken = (0..N).filter(|n| by_client.take(at, id(), client(*n), &none).is_some()).count();
             assert!(is_about(taken as u64, N.into(), fraction), "{text} by client");
         }
     }
 
     #[test]
     fn one_key_is_one_session_and_one_decision() {
-        let by_cookie = sampler("50%", "cookie:sid");
+        let by_cookie = sampler("cookie:sid");
+        let half = "50%".parse().unwrap();
         for n in 0..50 {
-            let first = by_cookie.take(id(), client(1), &headers("cookie", &format!("a=b; sid={n}; c=d")));
-            let again = by_cookie.take(id(), client(2), &headers("cookie", &format!("sid={n}")));
+            let first = by_cookie.take(half, id(), client(1), &headers("cookie", &format!("a=b; sid={n}; c=d")));
+            let again = by_cookie.take(half, id(), client(2), &headers("cookie", &format!("sid={n}")));
             assert_eq!(first, again);
             assert!(first.is_none_or(|session| session.len() == 8));
         }
@@ -131,8 +135,9 @@ mod tests {
 
     #[test]
     fn a_request_without_the_key_is_decided_by_itself() {
-        let by_header = sampler("50%", "header:x-user");
-        let taken: Vec<_> = (0..200).filter_map(|_| by_header.take(id(), client(1), &HeaderMap::new())).collect();
+        let by_header = sampler("header:x-user");
+        let half = "50%".parse().unwrap();
+        let taken: Vec<_> = (0..200).filter_map(|_| by_header.take(half, id(), client(1), &HeaderMap::new())).collect();
         assert!(!taken.is_empty() && taken.len() < 200);
         assert!(taken.iter().all(Bytes::is_empty));
         assert!(cookie(&headers("cookie", "xsid=1; sid2=2; sid"), b"sid").is_none());
@@ -141,11 +146,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_smaller_fraction_lies_within_a_larger(small in 0u32..=1_000_000_000, more in 0u32..=1_000_000_000, key: u32) {
-            let at = |ppb| Sampler::new(Sample { fraction: Fraction::from_ppb(ppb), by: SampleBy::Client });
-            let (small, large) = (at(small), at(small.saturating_add(more)));
-            let none = HeaderMap::new();
-            if small.take(id(), client(key % (1 << 24)), &none).is_some() {
-                prop_assert!(large.take(id(), client(key % (1 << 24)), &none).is_some());
+            let (by_client, none) = (sampler("client"), HeaderMap::new());
+            let takes = |ppb| by_client.take(Fraction::from_ppb(ppb), id(), client(key % (1 << 24)), &none).is_some();
+            if takes(small) {
+                prop_assert!(takes(small.saturating_add(more)));
             }
         }
     }

@@ -16,7 +16,8 @@ use umbra_common::ledger::DropReason;
 use umbra_common::store::{Append, Record};
 
 use crate::queue::Batch;
-use crate::redact::Redactor;
+use crate::redact::{Redactions, Redactor};
+use crate::rules::Rules;
 use crate::tap::Draft;
 
 /// The store wants to be looked after at least every second.
@@ -29,7 +30,8 @@ const LEAST_CLOSE: Duration = Duration::from_millis(100);
 pub(crate) struct StoreThread {
     pub(crate) batches: Receiver<Batch>,
     pub(crate) store: Box<dyn Append<StoreReceipt>>,
-    pub(crate) redactor: Redactor,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) redactions: Arc<Redactions>,
     pub(crate) upstream: Arc<str>,
     pub(crate) recorder: Arc<str>,
     /// Set by a drain, before the last worker lets go of the queue.
@@ -61,13 +63,14 @@ impl StoreThread {
             batch.into_iter().for_each(|draft| draft.drop_for(DropReason::Drain));
             return;
         }
-        records.extend(batch.into_iter().map(|draft| self.record(draft)));
+        let live = self.rules.live();
+        records.extend(batch.into_iter().map(|draft| self.record(draft, live.redactor())));
         self.store.append(records);
     }
 
-    fn record(&self, draft: Draft) -> Record<StoreReceipt> {
+    fn record(&self, draft: Draft, redactor: &Redactor) -> Record<StoreReceipt> {
         let (mut exchange, entry, permit) = draft.finish(&self.upstream, &self.recorder);
-        self.redactor.redact(&mut exchange);
+        redactor.redact(&mut exchange, &self.redactions);
         let key = match exchange.session.as_ref() {
             [] => exchange.id.to_bytes().to_vec(),
             session => session.to_vec(),

@@ -24,6 +24,8 @@ use crate::config::Responses;
 pub(crate) struct Draft {
     pub(crate) entry: Entry<RecordOutcome>,
     pub(crate) permit: Permit,
+    /// How much of it is kept.
+    pub(crate) limits: Limits,
     pub(crate) id: ExchangeId,
     pub(crate) arrival: Timestamp,
     pub(crate) started: Instant,
@@ -55,15 +57,15 @@ pub(crate) struct ResponseDraft {
 pub(crate) const DRAFT_BYTES: usize = size_of::<Draft>();
 
 /// How much of what passes is kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) body: usize,
     pub(crate) responses: Responses,
 }
 
 impl Draft {
-    pub(crate) fn request_data(&mut self, chunk: &[u8], limits: Limits) -> Result<(), NoRoom> {
-        self.body.take(chunk, limits.body, &mut self.permit)
+    pub(crate) fn request_data(&mut self, chunk: &[u8]) -> Result<(), NoRoom> {
+        self.body.take(chunk, self.limits.body, &mut self.permit)
     }
 
     pub(crate) fn request_end(&mut self) {
@@ -75,8 +77,8 @@ impl Draft {
         charge(&mut self.permit, fields_len(&self.trailers))
     }
 
-    pub(crate) fn response_head(&mut self, head: &Parts, limits: Limits) -> Result<(), NoRoom> {
-        if limits.responses == Responses::Off {
+    pub(crate) fn response_head(&mut self, head: &Parts) -> Result<(), NoRoom> {
+        if self.limits.responses == Responses::Off {
             return Ok(());
         }
         let headers = fields(&head.headers);
@@ -91,9 +93,9 @@ impl Draft {
         charge(&mut self.permit, held)
     }
 
-    pub(crate) fn response_data(&mut self, chunk: &[u8], limits: Limits) -> Result<(), NoRoom> {
+    pub(crate) fn response_data(&mut self, chunk: &[u8]) -> Result<(), NoRoom> {
         let Some(response) = &mut self.response else { return Ok(()) };
-        let limit = if limits.responses == Responses::Full { limits.body } else { 0 };
+        let limit = if self.limits.responses == Responses::Full { self.limits.body } else { 0 };
         response.body.take(chunk, limit, &mut self.permit)
     }
 

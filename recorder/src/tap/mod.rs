@@ -31,7 +31,6 @@ use crate::queue::Outbox;
 #[derive(Debug)]
 pub(crate) struct Taps {
     open: RefCell<Slab<Slot>>,
-    limits: Limits,
     outbox: Rc<Outbox>,
 }
 
@@ -43,8 +42,8 @@ struct Slot {
 }
 
 impl Taps {
-    pub(crate) fn new(limits: Limits, outbox: Rc<Outbox>) -> Rc<Self> {
-        Rc::new(Self { open: RefCell::new(Slab::new()), limits, outbox })
+    pub(crate) fn new(outbox: Rc<Outbox>) -> Rc<Self> {
+        Rc::new(Self { open: RefCell::new(Slab::new()), outbox })
     }
 
     /// Puts an exchange under way.
@@ -84,46 +83,46 @@ pub(crate) struct Tap {
 
 impl Tap {
     pub(crate) fn request_data(&self, chunk: &[u8]) {
-        self.keep(|draft, limits| draft.request_data(chunk, limits));
+        self.keep(|draft| draft.request_data(chunk));
     }
 
     pub(crate) fn request_trailers(&self, trailers: &HeaderMap) {
-        self.keep(|draft, _| draft.request_trailers(trailers));
+        self.keep(|draft| draft.request_trailers(trailers));
     }
 
     /// The request has come whole.
     pub(crate) fn request_end(&self) {
-        self.keep(|draft, _| {
+        self.keep(|draft| {
             draft.request_end();
             Ok(())
         });
     }
 
     pub(crate) fn response_head(&self, head: &Parts) {
-        self.keep(|draft, limits| draft.response_head(head, limits));
+        self.keep(|draft| draft.response_head(head));
     }
 
     pub(crate) fn response_data(&self, chunk: &[u8]) {
-        self.keep(|draft, limits| draft.response_data(chunk, limits));
+        self.keep(|draft| draft.response_data(chunk));
     }
 
     pub(crate) fn response_trailers(&self, trailers: &HeaderMap) {
-        self.keep(|draft, _| draft.response_trailers(trailers));
+        self.keep(|draft| draft.response_trailers(trailers));
     }
 
     /// Says how the exchange ended; who comes later is not heard.
     pub(crate) fn end(&self, ending: Ending) {
-        self.keep(|draft, _| {
+        self.keep(|draft| {
             draft.end(ending);
             Ok(())
         });
     }
 
-    fn keep(&self, add: impl FnOnce(&mut Draft, Limits) -> Result<(), NoRoom>) {
+    fn keep(&self, add: impl FnOnce(&mut Draft) -> Result<(), NoRoom>) {
         let mut open = self.taps.open.borrow_mut();
         let Some(slot) = open.get_mut(self.key) else { return };
         let Some(draft) = &mut slot.draft else { return };
-        if add(draft, self.taps.limits).is_err()
+        if add(draft).is_err()
             && let Some(draft) = slot.draft.take()
         {
             draft.drop_for(DropReason::Memory);

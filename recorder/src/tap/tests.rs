@@ -15,6 +15,7 @@ use crate::queue;
 /// The taps of one worker, and where its records arrive.
 struct Bench {
     taps: Rc<Taps>,
+    limits: Limits,
     outbox: Rc<Outbox>,
     queue: crossbeam_channel::Receiver<queue::Batch>,
     ledger: Arc<Ledger<RecordOutcome>>,
@@ -24,8 +25,15 @@ struct Bench {
 fn bench(memory: u64, responses: Responses) -> Bench {
     let (to, queue) = queue::channel();
     let outbox = Outbox::new(to);
-    let taps = Taps::new(Limits { body: 1000, responses }, Rc::clone(&outbox));
-    Bench { taps, outbox, queue, ledger: Ledger::new(), budget: Budget::new(memory) }
+    let taps = Taps::new(Rc::clone(&outbox));
+    Bench {
+        taps,
+        limits: Limits { body: 1000, responses },
+        outbox,
+        queue,
+        ledger: Ledger::new(),
+        budget: Budget::new(memory),
+    }
 }
 
 impl Bench {
@@ -39,6 +47,7 @@ impl Bench {
         self.taps.open(Draft {
             entry: self.ledger.open(),
             permit: self.budget.take(DRAFT_BYTES as u64).unwrap(),
+            limits: self.limits,
             id: IdSource::new().next(arrival),
             arrival,
             started,

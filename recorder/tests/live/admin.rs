@@ -20,7 +20,11 @@ fn the_ledger_is_in_the_status_and_in_the_metrics() {
     assert_eq!(status["ledger"]["ended"]["dropped"]["memory"], 0);
     assert_eq!(status["store"]["state"], "up");
     assert_eq!(status["sampling"]["by"], "client");
-    assert_eq!(status["masked"][1], "cookie");
+    assert_eq!(status["redaction"]["masked"][1], "cookie");
+    assert_eq!(status["recording"]["on"], true);
+    assert_eq!(status["rules"]["list"][0]["matched"], 1);
+    let text = bench.admin("/status?format=text");
+    assert!(text.contains("text/plain") && text.contains("\nledger.sum: seen 1 = recorded 1\n"), "{text}");
 
     let metrics = bench.admin("/metrics");
     for line in [

@@ -1,0 +1,29 @@
+//! How often a rule has matched.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counted by the workers, read by operators. A rule keeps its counts over a reload by its name.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    matched: AtomicU64,
+    taken: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn count(&self, taken: bool) {
+        self.matched.fetch_add(1, Ordering::Relaxed);
+        if taken {
+            self.taken.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The requests that it matched first.
+    pub(crate) fn matched(&self) -> u64 {
+        self.matched.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that sampling took.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
