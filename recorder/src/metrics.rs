@@ -12,7 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
-use umbra_common::store::StoreState;
+use umbra_common::store::{SpoolFigures, StoreState};
 
 use crate::accept::Parting;
 use crate::admin::View;
@@ -169,9 +169,37 @@ impl Collector for Reader {
         gauge(&mut to, "queue_batches", "Batches that wait for the store's thread", None, signed(view.queued()))?;
         let up = i64::from(view.health.get().0 == StoreState::Up);
         gauge(&mut to, "store_up", "1 while the store confirms what is written", None, up)?;
+        if let (Some(figures), Some(spool)) = (&view.spool, &view.shared.config.spool) {
+            encode_spool(&mut to, figures, spool.limit.bytes())?;
+        }
         let mut build = to.encode_descriptor("build_info", "The release that runs", None, MetricType::Gauge)?;
         ConstGauge::new(1i64).encode(build.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?)
     }
+}
+
+fn encode_spool(to: &mut DescriptorEncoder<'_>, spool: &SpoolFigures, limit: u64) -> Result<(), Error> {
+    let bytes = Some(&Unit::Bytes);
+    gauge(to, "spool", "What the spool's files hold", bytes, signed(spool.bytes()))?;
+    gauge(to, "spool_limit", "What they may hold: --spool-limit", bytes, signed(limit))?;
+    for (name, help, count) in [
+        ("spool_written", "Records written to the spool; they are recorded", spool.written()),
+        (
+            "spool_delivered",
+            "Records of the spool that the store has confirmed, also an earlier process's",
+            spool.delivered(),
+        ),
+        ("spool_undeliverable", "Records of the spool that the store refuses for good", spool.undeliverable()),
+        ("spool_errors", "Failures to write, read or remove the spool's files", spool.errors()),
+    ] {
+        ConstCounter::new(count).encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+    }
+    let help = "Bytes of the spool that could not be read back";
+    ConstCounter::new(spool.unreadable_bytes()).encode(to.encode_descriptor(
+        "spool_unreadable",
+        help,
+        bytes,
+        MetricType::Counter,
+    )?)
 }
 
 fn family<'a>(

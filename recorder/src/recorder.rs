@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 use tokio::sync::{Notify, watch};
 use umbra_common::ledger::{Ledger, Snapshot};
-use umbra_common::store::{StoreError, StoreHealth, StoreState, open_append};
+use umbra_common::store::{StoreError, StoreHealth, StoreState, open_append, open_spooled};
 
 use crate::accept::{Admission, bind};
 use crate::admin::{self, View};
@@ -80,7 +80,13 @@ impl Recorder {
     /// Opens the store, listens, and serves from its own threads.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let health = Arc::new(StoreHealth::new());
-        let store = open_append(&config.store, Arc::clone(&health))?;
+        let (store, spool) = match &config.spool {
+            None => (open_append(&config.store, Arc::clone(&health))?, None),
+            Some(spool) => {
+                let (store, figures) = open_spooled(&config.store, spool, Arc::clone(&health))?;
+                (store, Some(figures))
+            }
+        };
         let listeners = listeners(config.listen, config.workers.get())?;
         let addr = local(&listeners[0], config.listen, "listen")?;
         let admin_listener = TcpListener::bind(config.admin.addr)
@@ -117,6 +123,7 @@ impl Recorder {
         let view = Arc::new(View {
             shared: Arc::clone(&shared),
             health: Arc::clone(&health),
+            spool,
             queue,
             phase: phases.clone(),
             started: Instant::now(),

@@ -87,6 +87,12 @@ pub trait Append<R: Receipt>: Send {
     /// a whole, and blocks at most for the time of one SQLite transaction.
     fn append(&mut self, batch: &mut Vec<Record<R>>);
 
+    /// The same for records that arrived longer ago than [`SLACK`] allows for: a store that finds windows by where
+    /// records stand remembers where these do, before it confirms them.
+    fn append_late(&mut self, batch: &mut Vec<Record<R>>) {
+        self.append(batch);
+    }
+
     /// Called as often as [`tend_every`](Self::tend_every) says, also without traffic: reconnects, makes the topic,
     /// applies retention.
     fn tend(&mut self);

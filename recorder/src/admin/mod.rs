@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, watch};
-use umbra_common::store::StoreHealth;
+use umbra_common::store::{SpoolFigures, StoreHealth};
 
 use crate::metrics;
 use crate::queue::Batch;
@@ -41,6 +41,8 @@ const MOST_FIELDS: usize = 64;
 pub(crate) struct View {
     pub(crate) shared: Arc<Shared>,
     pub(crate) health: Arc<StoreHealth>,
+    /// Where there is one.
+    pub(crate) spool: Option<Arc<SpoolFigures>>,
     pub(crate) queue: Receiver<Batch>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) started: Instant,

@@ -22,6 +22,7 @@ pub(super) fn of(view: &View) -> Value {
             "since": since.to_string(),
             "error": error,
         },
+        "spool": spool(view),
         "sampling": { "fraction": config.sample.fraction.to_string(), "by": config.sample.by.to_string() },
         "responses": config.responses.to_string(),
         "rules": rules(view),
@@ -79,6 +80,21 @@ fn redaction(view: &View) -> Value {
         "client": redactor.client_action().map(|action| action.to_string()),
         "values": redactions.values().collect::<std::collections::BTreeMap<_, _>>(),
         "bodies_dropped": redactions.bodies().collect::<std::collections::BTreeMap<_, _>>(),
+    })
+}
+
+/// `null` where there is none.
+fn spool(view: &View) -> Value {
+    let (Some(spool), Some(figures)) = (&view.shared.config.spool, &view.spool) else { return Value::Null };
+    json!({
+        "folder": spool.dir.display().to_string(),
+        "bytes": figures.bytes(),
+        "limit_bytes": spool.limit.bytes(),
+        "written": figures.written(),
+        "delivered": figures.delivered(),
+        "undeliverable": figures.undeliverable(),
+        "unreadable_bytes": figures.unreadable_bytes(),
+        "errors": figures.errors(),
     })
 }
 

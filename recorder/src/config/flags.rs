@@ -13,7 +13,7 @@ use umbra_common::time::HumanDuration;
 
 use super::admin_flags::AdminFlags;
 use super::rules_flags::RulesFlags;
-use super::{EdgeFlags, Responses, TunnelFlags};
+use super::{EdgeFlags, Responses, SpoolFlags, TunnelFlags};
 
 /// Records the HTTP and gRPC traffic of a service while it passes through.
 ///
@@ -128,6 +128,11 @@ pub struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
     pub edge: EdgeFlags,
+
+    /// Where records wait while the store does not take them.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub spool: SpoolFlags,
 
     /// How log lines look: text or json [default: text]
     #[arg(long, env = "UMBRA_LOG_FORMAT", value_name = "FORMAT")]

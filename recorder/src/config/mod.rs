@@ -5,6 +5,7 @@ mod edge;
 mod edge_flags;
 mod flags;
 mod rules_flags;
+mod spool_flags;
 mod tunnels;
 mod upstream;
 mod validate;
@@ -14,6 +15,7 @@ pub use edge::{EdgeConfig, ProxyProtocol};
 pub use edge_flags::EdgeFlags;
 pub use flags::Flags;
 pub use rules_flags::RulesFlags;
+pub use spool_flags::SpoolFlags;
 pub use tunnels::TunnelFlags;
 pub use upstream::{Protocol, Upstream, UpstreamParseError};
 
@@ -31,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use umbra_common::fraction::Fraction;
 use umbra_common::logs::LogFormat;
 use umbra_common::size::ByteSize;
-use umbra_common::store::{StoreConfig, StoreUrl};
+use umbra_common::store::{SpoolConfig, StoreConfig, StoreUrl};
 
 use crate::rules::RulesSetting;
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub mode: Mode,
     /// Where records go.
     pub store: StoreConfig,
+    /// Where they wait while the store does not take them.
+    pub spool: Option<SpoolConfig>,
     /// Which requests are recorded.
     pub sample: Sample,
     /// What is recorded of responses.
@@ -250,6 +254,10 @@ impl fmt::Display for Config {
         writeln!(f, "tunnel-timeout = \"{tunnel_timeout}\"")?;
         writeln!(f, "instance = \"{}\"", self.instance)?;
         writeln!(f, "log-format = \"{}\"", if self.log_format == LogFormat::Json { "json" } else { "text" })?;
+        if let Some(spool) = &self.spool {
+            writeln!(f, "spool = {:?}", spool.dir.display().to_string())?;
+            writeln!(f, "spool-limit = \"{}\"", spool.limit)?;
+        }
         self.rules.write_head(f)?;
         writeln!(f, "\n[store]\nurl = \"{}\"", self.store_url())?;
         if !self.store.kafka.is_empty() {

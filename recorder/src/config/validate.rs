@@ -59,6 +59,7 @@ impl Flags {
             upstream_timeout: positive("upstream-timeout", self.upstream_timeout.map_or(UPSTREAM_TIMEOUT, |d| d.0))?,
             edge: self.edge.into_config()?,
             tunnel_timeout: self.tunnels.idle(),
+            spool: self.spool.into_config(memory_limit)?,
             instance: self.instance.unwrap_or_else(host_name).into(),
             log_format: self.log_format.unwrap_or_default(),
             store: self.store.unwrap_or_default().resolve()?.ok_or(ConfigError::NoStore)?,

@@ -20,9 +20,6 @@ use crate::redact::{Redactions, Redactor};
 use crate::rules::Rules;
 use crate::tap::Draft;
 
-/// The store wants to be looked after at least every second.
-const TEND_EVERY: Duration = Duration::from_secs(1);
-
 /// Even a drain that has used its time up gives the store this long to confirm what it has.
 const LEAST_CLOSE: Duration = Duration::from_millis(100);
 
@@ -44,12 +41,12 @@ impl StoreThread {
         let mut tended = Instant::now();
         let mut records = Vec::new();
         loop {
-            match self.batches.recv_timeout(TEND_EVERY.saturating_sub(tended.elapsed())) {
+            match self.batches.recv_timeout(self.store.tend_every().saturating_sub(tended.elapsed())) {
                 Ok(batch) => self.append(batch, &mut records),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if tended.elapsed() >= TEND_EVERY {
+            if tended.elapsed() >= self.store.tend_every() {
                 self.store.tend();
                 tended = Instant::now();
             }

@@ -9,6 +9,7 @@ mod fresh;
 mod kafka_faults;
 mod kafka_meddling;
 mod kafka_outages;
+mod late;
 mod planning;
 mod reading;
 mod samples;

@@ -10,12 +10,13 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer};
 
 use super::deliveries::Deliveries;
+use super::late::{Marker, Unmarked};
 use super::parts::{ID, PART, VERSION, header, part_size};
 use super::settings::{Role, Settings, refused};
 use super::ticket::Ticket;
 use super::topic::TopicMaker;
 use crate::codec::{CURRENT_VERSION, MAX_RECORD};
-use crate::store::{Append, KafkaUrl, Receipt, Record, StoreError, StoreHealth, StoreState};
+use crate::store::{Append, KafkaUrl, Loss, Receipt, Record, StoreError, StoreHealth, StoreState};
 
 /// After a purge every message is reported; its threads need a moment for that.
 const PURGE: Duration = Duration::from_secs(5);
@@ -31,6 +32,9 @@ pub(in crate::store) struct Appender<R: Receipt> {
     producer: ThreadedProducer<Deliveries<R>>,
     maker: TopicMaker,
     in_doubt: Arc<AtomicBool>,
+    unmarked: Arc<Unmarked<R>>,
+    /// Absent until something is late.
+    marker: Option<Marker>,
     /// When the brokers were last asked for the topic.
     asked: Instant,
     version: String,
@@ -44,7 +48,8 @@ impl<R: Receipt> Appender<R> {
     ) -> Result<Self, StoreError> {
         let settings = Settings::new(url, properties)?;
         let in_doubt = Arc::new(AtomicBool::new(false));
-        let deliveries = Deliveries::new(Arc::clone(&health), Arc::clone(&in_doubt));
+        let unmarked = Unmarked::new();
+        let deliveries = Deliveries::new(Arc::clone(&health), Arc::clone(&in_doubt), Arc::clone(&unmarked));
         let config = settings.config(Role::Write);
         Ok(Self {
             producer: ThreadedProducer::from_config_and_context(&config, deliveries).map_err(refused)?,
@@ -53,21 +58,23 @@ impl<R: Receipt> Appender<R> {
             settings,
             health,
             in_doubt,
+            unmarked,
+            marker: None,
             asked: Instant::now(),
             version: CURRENT_VERSION.to_string(),
         })
     }
 
-    fn send(&self, record: Record<R>) {
+    fn send(&self, record: Record<R>, late: bool) {
         let id = record.id.to_string();
         let limit = self.settings.message_limit();
         let size = part_size(limit, record.key.len());
         let message = Message { id: &id, key: &record.key, millis: record.arrival.as_millis() };
         if record.value.len() <= size || record.value.len() > MAX_RECORD {
-            return self.hand_over(&message, &record.value, None, Ticket::whole(record.receipt));
+            return self.hand_over(&message, &record.value, None, Ticket::whole(record.receipt, late));
         }
         let of = record.value.len().div_ceil(size);
-        let tickets = Ticket::parts(record.receipt, of);
+        let tickets = Ticket::parts(record.receipt, of, late);
         for (number, (value, ticket)) in record.value.chunks(size).zip(tickets).enumerate() {
             self.hand_over(&message, value, Some(header(number + 1, of)), ticket);
         }
@@ -102,7 +109,20 @@ struct Message<'a> {
 
 impl<R: Receipt> Append<R> for Appender<R> {
     fn append(&mut self, batch: &mut Vec<Record<R>>) {
-        batch.drain(..).for_each(|record| self.send(record));
+        batch.drain(..).for_each(|record| self.send(record, false));
+    }
+
+    fn append_late(&mut self, batch: &mut Vec<Record<R>>) {
+        if self.marker.is_none() {
+            match Marker::start(&self.settings, &self.url.topic, Arc::clone(&self.unmarked)) {
+                Ok(marker) => self.marker = Some(marker),
+                Err(error) => {
+                    tracing::warn!(%error, "late records cannot be marked; trying again");
+                    return batch.drain(..).for_each(|record| record.receipt.lost(Loss::Rejected));
+                }
+            }
+        }
+        batch.drain(..).for_each(|record| self.send(record, true));
     }
 
     fn tend(&mut self) {
@@ -135,6 +155,9 @@ impl<R: Receipt> Append<R> for Appender<R> {
         let left = self.producer.in_flight_count();
         if left > 0 {
             tracing::error!(left, "kafka's client did not report what became of some records");
+        }
+        if let Some(marker) = self.marker {
+            marker.finish();
         }
     }
 }

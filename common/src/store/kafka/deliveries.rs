@@ -1,15 +1,15 @@
 //! Delivery reports: where each record's receipt is consumed.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 
+use super::late::Unmarked;
 use super::ticket::Ticket;
 use super::trouble::{self, Trouble};
 use crate::store::{Loss, Receipt, StoreHealth, StoreState};
@@ -21,13 +21,13 @@ pub(super) struct Deliveries<R> {
     /// Messages that were taken and not reported yet.
     pending: AtomicUsize,
     in_doubt: Arc<AtomicBool>,
-    receipts: PhantomData<fn(R)>,
+    unmarked: Arc<Unmarked<R>>,
 }
 
 impl<R: Receipt> Deliveries<R> {
     /// `in_doubt` is set when a record is lost in a way in which it would be without a topic.
-    pub(super) fn new(health: Arc<StoreHealth>, in_doubt: Arc<AtomicBool>) -> Self {
-        Self { health, trouble: Trouble::default(), pending: AtomicUsize::new(0), in_doubt, receipts: PhantomData }
+    pub(super) fn new(health: Arc<StoreHealth>, in_doubt: Arc<AtomicBool>, unmarked: Arc<Unmarked<R>>) -> Self {
+        Self { health, trouble: Trouble::default(), pending: AtomicUsize::new(0), in_doubt, unmarked }
     }
 
     /// A message is about to be handed over.
@@ -90,10 +90,15 @@ impl<R: Receipt> ProducerContext for Deliveries<R> {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket<R>>) {
         match result {
-            Ok(_) => {
+            Ok(message) => {
                 self.health.up();
                 self.pending.fetch_sub(1, Ordering::Relaxed);
-                ticket.stored();
+                if ticket.late {
+                    let millis = message.timestamp().to_millis().unwrap_or(0);
+                    self.unmarked.delivered(message.partition(), message.offset(), millis, *ticket);
+                } else {
+                    ticket.stored();
+                }
             }
             Err((error, _)) => self.lost(*ticket, error),
         }

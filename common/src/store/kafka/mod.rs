@@ -10,6 +10,8 @@ mod deliveries;
 mod follow;
 mod group;
 mod join;
+mod late;
+mod marks;
 mod metadata;
 mod offsets;
 mod partition;

@@ -8,6 +8,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
+use super::marks::GROUP;
 use crate::store::{KafkaUrl, StoreError};
 
 /// What a client is for.
@@ -15,6 +16,8 @@ use crate::store::{KafkaUrl, StoreError};
 pub(super) enum Role<'a> {
     /// Metadata, offsets, and making the topic.
     Ask,
+    /// The same, and where late records stand.
+    Marks,
     /// Appends.
     Write,
     /// Reads a window.
@@ -77,6 +80,8 @@ const READ: [(&str, &str); 4] = [
     ("auto.offset.reset", "earliest"),
 ];
 
+const MARKS: [(&str, &str); 2] = [("group.id", GROUP), ("enable.auto.commit", "false")];
+
 const FOLLOW: [(&str, &str); 5] = [
     ("enable.auto.commit", "true"),
     ("auto.commit.interval.ms", "1000"),
@@ -130,6 +135,7 @@ impl Settings {
         config.set("bootstrap.servers", &self.brokers);
         let own: &[&[(&str, &str)]] = match role {
             Role::Ask => &[&EVERY],
+            Role::Marks => &[&EVERY, &MARKS],
             Role::Write => &[&EVERY, &WRITE],
             Role::Read => &[&EVERY, &CONSUME, &READ],
             Role::Follow(_) => &[&EVERY, &CONSUME, &FOLLOW],
@@ -201,7 +207,7 @@ mod tests {
 
     #[test]
     fn every_role_is_a_configuration_that_librdkafka_takes() {
-        for role in [Role::Ask, Role::Write, Role::Read, Role::Follow("g")] {
+        for role in [Role::Ask, Role::Marks, Role::Write, Role::Read, Role::Follow("g")] {
             settings(&[]).unwrap().config(role).create_native_config().unwrap();
         }
     }

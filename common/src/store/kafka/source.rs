@@ -7,6 +7,7 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::BaseConsumer;
 
 use super::follow::Follower;
+use super::marks;
 use super::metadata;
 use super::offsets::{Which, query};
 use super::read::Reader;
@@ -26,7 +27,7 @@ pub struct Source {
 impl Source {
     pub(in crate::store) fn open(url: &KafkaUrl, properties: &BTreeMap<String, String>) -> Result<Self, StoreError> {
         let settings = Settings::new(url, properties)?;
-        let config = settings.config(Role::Ask);
+        let config = settings.config(Role::Marks);
         let consumer = BaseConsumer::from_config_and_context(&config, Plain::default()).map_err(refused)?;
         let partitions = metadata::partitions(&consumer, url)?;
         Ok(Self { url: url.clone(), settings, consumer, partitions })
@@ -46,13 +47,30 @@ impl Source {
         let ends = self.offsets(Which::Next)?;
         let from = self.offsets(from)?;
         let to = self.offsets(Which::At(window.to().after(SLACK)))?;
+        let late = self.late(window);
+        let late = |partition: &i32| late.get(partition).copied().unwrap_or(0);
         let partition = |partition: &i32| {
             let end = (*ends.get(partition)?)?;
             let from = (*from.get(partition)?)?;
-            let to = to.get(partition).copied().flatten().map_or(end, |to| to.min(end));
+            let to = to.get(partition).copied().flatten().map_or(end, |to| to.max(late(partition)).min(end));
             (from < to).then_some(PartitionPlan { partition: *partition, from, to })
         };
         Ok(Plan { window, partitions: self.partitions.iter().filter_map(partition).collect() })
+    }
+
+    /// Behind which offset of each partition no late record of the window stands.
+    fn late(&self, window: Window) -> BTreeMap<i32, i64> {
+        match marks::read(&self.consumer, &self.url.topic, self.partitions.iter().copied()) {
+            Ok(all) => all.into_iter().filter_map(|(p, marks)| Some((p, marks.end(window)?))).collect(),
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "kafka does not say where late records stand; what came through a spool may be missing: allow the group {}",
+                    marks::GROUP
+                );
+                BTreeMap::new()
+            }
+        }
     }
 
     pub(in crate::store) fn read(&self, plan: &Plan) -> Result<Reader, StoreError> {

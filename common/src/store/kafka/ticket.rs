@@ -7,8 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::store::{Loss, Receipt};
 
+/// What belongs to one message.
+pub(super) struct Ticket<R> {
+    /// It is later in the log than windows expect.
+    pub(super) late: bool,
+    of: Of<R>,
+}
+
 /// The receipt of a record, or a share in that of a record in several messages.
-pub(super) enum Ticket<R> {
+enum Of<R> {
     /// The record is this message.
     Whole(Mutex<R>),
     /// The record is this message and others.
@@ -16,7 +23,7 @@ pub(super) enum Ticket<R> {
 }
 
 /// The receipt of a record in several messages: consumed when each has been reported.
-pub(super) struct Shared<R> {
+struct Shared<R> {
     left: AtomicUsize,
     end: Mutex<End<R>>,
 }
@@ -29,30 +36,30 @@ struct End<R> {
 
 impl<R: Receipt> Ticket<R> {
     /// For a record in one message.
-    pub(super) fn whole(receipt: R) -> Self {
-        Self::Whole(Mutex::new(receipt))
+    pub(super) fn whole(receipt: R, late: bool) -> Self {
+        Self { late, of: Of::Whole(Mutex::new(receipt)) }
     }
 
     /// One for each message of a record in `parts` of them.
-    pub(super) fn parts(receipt: R, parts: usize) -> impl Iterator<Item = Self> {
+    pub(super) fn parts(receipt: R, parts: usize, late: bool) -> impl Iterator<Item = Self> {
         let end = Mutex::new(End { receipt: Some(receipt), loss: None });
         let shared = Arc::new(Shared { left: AtomicUsize::new(parts), end });
-        std::iter::repeat_n(shared, parts).map(Self::Part)
+        std::iter::repeat_n(shared, parts).map(move |shared| Self { late, of: Of::Part(shared) })
     }
 
     /// The message is in the log.
     pub(super) fn stored(self) {
-        match self {
-            Self::Whole(receipt) => receipt.into_inner().unwrap_or_else(PoisonError::into_inner).stored(),
-            Self::Part(shared) => shared.end(None),
+        match self.of {
+            Of::Whole(receipt) => receipt.into_inner().unwrap_or_else(PoisonError::into_inner).stored(),
+            Of::Part(shared) => shared.end(None),
         }
     }
 
     /// The message is not in the log.
     pub(super) fn lost(self, why: Loss) {
-        match self {
-            Self::Whole(receipt) => receipt.into_inner().unwrap_or_else(PoisonError::into_inner).lost(why),
-            Self::Part(shared) => shared.end(Some(why)),
+        match self.of {
+            Of::Whole(receipt) => receipt.into_inner().unwrap_or_else(PoisonError::into_inner).lost(why),
+            Of::Part(shared) => shared.end(Some(why)),
         }
     }
 }
@@ -95,7 +102,7 @@ mod tests {
     fn a_record_in_parts_ends_once_when_the_last_has_been_reported() {
         for (lost, expected) in [(None, None), (Some(1), Some(Loss::Timeout)), (Some(2), Some(Loss::Timeout))] {
             let (tell, told) = bounded(4);
-            for (i, ticket) in Ticket::parts(Told(tell), 3).enumerate() {
+            for (i, ticket) in Ticket::parts(Told(tell), 3, false).enumerate() {
                 assert!(told.is_empty());
                 if lost == Some(i) { ticket.lost(Loss::Timeout) } else { ticket.stored() }
             }

@@ -9,10 +9,13 @@ use super::disk::Disk;
 use super::pace::Pace;
 use super::receipt::{Ends, Via};
 use super::segment::Kept;
-use crate::store::{Append, Loss, Receipt, Record};
+use crate::store::{Append, Loss, Receipt, Record, SLACK};
+use crate::time::Timestamp;
 
 /// What is on its way to the store at once.
 const CHUNK: usize = 4 << 20;
+/// What arrived this long ago can still be written within [`SLACK`].
+const IN_TIME: Duration = SLACK.saturating_sub(Duration::from_secs(20));
 /// A chunk that the store did not take goes out again after this.
 const RETRY: Duration = Duration::from_secs(1);
 /// A record that was refused so often, while others of its chunk were taken, is refused for good.
@@ -69,7 +72,12 @@ impl Drain {
         };
         let mut batch = self.chunk.iter().enumerate().map(record).collect();
         self.ends = Some(Arc::clone(&ends));
-        store.append(&mut batch);
+        let late = Timestamp::now().before(IN_TIME);
+        if self.chunk.iter().any(|(kept, _)| kept.arrival < late) {
+            store.append_late(&mut batch);
+        } else {
+            store.append(&mut batch);
+        }
     }
 
     /// Looks at what became of the chunk. False while that is not known.
