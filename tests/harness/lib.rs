@@ -31,5 +31,6 @@ pub mod recorder;
 pub mod replayer;
 pub mod stores;
 pub mod tls_front;
+pub mod tunnels;
 pub mod wait;
 pub mod wire;

@@ -40,4 +40,5 @@ mod running;
 mod sampling;
 mod spooling;
 mod store_contract;
+mod tunnels;
 mod twenty_thousand;

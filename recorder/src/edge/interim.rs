@@ -27,7 +27,14 @@ impl Interim {
     /// A request is about to be answered. Gives its turn.
     pub(super) fn begin(&self) -> u32 {
         self.clean.store(false, Ordering::Relaxed);
-        self.turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+        self.next_turn()
+    }
+
+    // One thread writes: no need for an addition that no other thread can interrupt.
+    fn next_turn(&self) -> u32 {
+        let turn = self.turn.load(Ordering::Relaxed).wrapping_add(1);
+        self.turn.store(turn, Ordering::Relaxed);
+        turn
     }
 
     /// Adds an interim head, unless its request has been answered or too much waits already.
@@ -43,7 +50,7 @@ impl Interim {
 
     /// The final response is there, and is what the library writes next. What could not be put before it is dropped.
     pub(super) fn end(&self) {
-        self.turn.fetch_add(1, Ordering::Relaxed);
+        self.next_turn();
         if self.any() && !self.clean.load(Ordering::Relaxed) {
             self.waiting().clear();
             self.any.store(false, Ordering::Relaxed);

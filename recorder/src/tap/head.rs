@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use hyper::ext::Protocol;
 use umbra_common::exchange::{Body, Fields, HttpVersion, Request, Scheme};
 use umbra_common::shadow_host;
 
@@ -34,14 +35,19 @@ impl RequestHead {
         Self { form: Form::Wire(bytes), unshadow }
     }
 
-    /// The head of an HTTP/2 request.
+    /// The head of an HTTP/2 request. What an extended CONNECT asks for stands before its fields, as in its header block.
     pub(crate) fn listed(parts: &Parts, unshadow: bool) -> Self {
+        let mut headers = fields(&parts.headers);
+        if let Some(protocol) = parts.extensions.get::<Protocol>() {
+            let first = [(&b":protocol"[..], protocol.as_ref())];
+            headers = first.into_iter().chain(headers.iter()).collect();
+        }
         let copy = |text: &str| Bytes::copy_from_slice(text.as_bytes());
         let form = Form::Listed {
             method: parts.method.clone(),
             target: parts.uri.path_and_query().map_or_else(|| copy("/"), |path| copy(path.as_str())),
             authority: parts.uri.authority().map(|authority| copy(authority.as_str())),
-            headers: fields(&parts.headers),
+            headers,
         };
         Self { form, unshadow }
     }
