@@ -145,6 +145,10 @@ pub enum ReplaySkip {
     Unsendable,
     /// Another shard sends it.
     OtherShard,
+    /// It was behind its schedule by more than `--behind drop` allows.
+    Behind,
+    /// Its partition was given to another replica while it waited for its turn.
+    Reassigned,
 }
 
 /// Why an exchange that was to be sent was not.
@@ -171,6 +175,8 @@ impl Outcome for ReplayOutcome {
         Self::Skipped(ReplaySkip::Truncated),
         Self::Skipped(ReplaySkip::Unsendable),
         Self::Skipped(ReplaySkip::OtherShard),
+        Self::Skipped(ReplaySkip::Behind),
+        Self::Skipped(ReplaySkip::Reassigned),
         Self::Dropped(ReplayDrop::Interrupted),
         Self::Dropped(ReplayDrop::Abandoned),
     ];
@@ -203,6 +209,8 @@ impl Outcome for ReplayOutcome {
                 ReplaySkip::Truncated => "truncated",
                 ReplaySkip::Unsendable => "unsendable",
                 ReplaySkip::OtherShard => "other_shard",
+                ReplaySkip::Behind => "behind",
+                ReplaySkip::Reassigned => "reassigned",
             },
             Self::Dropped(reason) => match reason {
                 ReplayDrop::Interrupted => "interrupted",
