@@ -1,5 +1,6 @@
 //! What to do, checked: every value has its own type, every default is filled in.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,13 +9,13 @@ use umbra_common::exchange::ExchangeId;
 use umbra_common::logs::LogFormat;
 use umbra_common::rate::Rate;
 use umbra_common::store::{Start, StoreConfig};
-use umbra_common::time::{Timestamp, Window};
+use umbra_common::time::{HumanDuration, Timestamp, Window};
 
 use crate::carry::{CarryRules, SessionBy};
 use crate::change::Changes;
 use crate::read::Filter;
 use crate::report::Gate;
-use crate::schedule::{Pace, Shard};
+use crate::schedule::{Behind, Goals, Pace, Shard};
 use crate::target::{HostPolicy, Order, ProtocolPolicy, Target};
 use crate::traffic::Output;
 
@@ -56,8 +57,10 @@ pub struct Sending {
     pub protocol: ProtocolPolicy,
     /// The longest a request may take, the connection included.
     pub timeout: Duration,
-    /// The most requests in flight to each target.
+    /// The most HTTP/1.1 connections to each target.
     pub connections: usize,
+    /// The most requests in flight to each target, over whatever protocol.
+    pub in_flight: usize,
     /// What is changed in every request.
     pub changes: Changes,
     /// What is taken from answers and put into later requests of the session.
@@ -79,6 +82,7 @@ impl Sending {
             protocol: ProtocolPolicy::default(),
             timeout: DEFAULT_TIMEOUT,
             connections: DEFAULT_CONNECTIONS,
+            in_flight: DEFAULT_CONNECTIONS,
             changes: Changes::default(),
             carries: CarryRules::default(),
             order: Order::default(),
@@ -100,8 +104,76 @@ pub struct Reporting {
     pub file: Option<PathBuf>,
     /// What must not hold at the end.
     pub gates: Vec<Gate>,
-    /// Where to serve metrics.
-    pub admin: Option<SocketAddr>,
+    /// Where the run can be watched and controlled.
+    pub admin: Option<AdminConfig>,
+}
+
+/// An admin listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it asks for; nothing on loopback.
+    pub token: Option<AdminToken>,
+}
+
+/// A bearer token, which no log line shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminToken(String);
+
+impl AdminToken {
+    /// This one.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(…)")
+    }
+}
+
+/// How fast a window is sent, and what may slow it down.
+#[derive(Clone, Debug, Default)]
+pub struct Pacing {
+    /// When each exchange is due.
+    pub pace: Pace,
+    /// Gaps of the recording that are longer become as long as this.
+    pub longest_gap: Option<Duration>,
+    /// The most to each target, whatever the pace.
+    pub max_rate: Option<Rate>,
+    /// What becomes of what is late.
+    pub behind: Behind,
+    /// What a target has to keep to be sent the full pace.
+    pub goals: Option<Goals>,
+}
+
+impl fmt::Display for Pacing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.pace)?;
+        if let Some(gap) = self.longest_gap {
+            write!(f, ", no gap over {}", HumanDuration(gap))?;
+        }
+        if let Some(rate) = self.max_rate {
+            write!(f, ", at most {rate}")?;
+        }
+        if let Some(goals) = &self.goals {
+            write!(f, ", while {goals}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Pace> for Pacing {
+    fn from(pace: Pace) -> Self {
+        Self { pace, ..Self::default() }
+    }
 }
 
 /// A window, sent on a schedule.
@@ -112,7 +184,7 @@ pub struct ReplayConfig {
     /// Which stretch of recorded time.
     pub window: Window,
     /// How fast.
-    pub pace: Pace,
+    pub pacing: Pacing,
     /// The instant of the first due time; as soon as everything is ready where absent.
     pub start_at: Option<Timestamp>,
     /// This process's part.
@@ -131,7 +203,7 @@ impl ReplayConfig {
         Self {
             store,
             window,
-            pace: Pace::default(),
+            pacing: Pacing::default(),
             start_at: None,
             shard: None,
             filter: Filter::default(),
@@ -150,8 +222,12 @@ pub struct FollowConfig {
     pub from: Start,
     /// The fleet's cap for each target.
     pub rate: Option<Rate>,
+    /// Each exchange leaves so long after its arrival; as it comes where absent.
+    pub delay: Option<Duration>,
     /// Older exchanges are skipped.
     pub max_lag: Option<Duration>,
+    /// What a target has to keep to be sent everything as it comes.
+    pub goals: Option<Goals>,
     /// Which exchanges.
     pub filter: Filter,
     /// How they are sent.
@@ -167,7 +243,9 @@ impl FollowConfig {
             store,
             from: Start::Latest,
             rate: None,
+            delay: None,
             max_lag: None,
+            goals: None,
             filter: Filter::default(),
             sending: Sending::to(targets),
             reporting: Reporting::default(),

@@ -11,7 +11,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use umbra_common::ledger::{Ledger, ReplayOutcome};
 
+use super::{Commands, Mode};
 use crate::report::Live;
+use crate::schedule::Strain;
 
 /// One lane, as far as it is shown.
 #[derive(Clone, Debug)]
@@ -19,25 +21,25 @@ pub(super) struct Shown {
     pub(super) target: Arc<str>,
     pub(super) ledger: Arc<Ledger<ReplayOutcome>>,
     pub(super) live: Arc<Live>,
-    /// Whether the run follows the live tail.
-    pub(super) follows: bool,
+    pub(super) strain: Arc<Strain>,
 }
 
 /// The lanes that there are by now.
 pub(super) type Lanes = Arc<Mutex<Vec<Shown>>>;
 
-pub(super) fn registry(lanes: Lanes) -> Registry {
+pub(super) fn registry(lanes: Lanes, commands: Commands) -> Registry {
     let mut registry = Registry::with_prefix("umbra_replayer");
-    registry.register_collector(Box::new(Reader(lanes)));
+    registry.register_collector(Box::new(Reader(lanes, commands)));
     registry
 }
 
 #[derive(Debug)]
-struct Reader(Lanes);
+struct Reader(Lanes, Commands);
 
 impl Collector for Reader {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Self(lanes, commands) = self;
+        let lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut seen = to.encode_descriptor(
             "exchanges_seen",
             "Records read from the store for a target",
@@ -69,18 +71,53 @@ impl Collector for Reader {
             Some(&Unit::Seconds),
             MetricType::Histogram,
         )?;
-        for lane in lanes.iter().filter(|lane| !lane.follows) {
+        for lane in &lanes {
             lane.live.lag.encode(lag.encode_family(&[("target", &*lane.target)])?)?;
         }
-        let mut behind = to.encode_descriptor(
-            "behind",
-            "How long ago the exchange arrived that was read last",
-            Some(&Unit::Seconds),
+        if commands.mode == Mode::Follow {
+            let mut behind = to.encode_descriptor(
+                "behind",
+                "How long ago the exchange arrived that was read last",
+                Some(&Unit::Seconds),
+                MetricType::Gauge,
+            )?;
+            for lane in &lanes {
+                let labels = [("target", &*lane.target)];
+                ConstGauge::new(lane.live.behind().as_secs_f64()).encode(behind.encode_family(&labels)?)?;
+            }
+            let mut records = to.encode_descriptor(
+                "behind_records",
+                "Records of the partitions held here that have not ended yet",
+                None,
+                MetricType::Gauge,
+            )?;
+            for lane in &lanes {
+                if let Some(count) = lane.live.behind_records() {
+                    let labels = [("target", &*lane.target)];
+                    ConstGauge::new(count).encode(records.encode_family(&labels)?)?;
+                }
+            }
+        }
+        let paused = to.encode_descriptor("paused", "Whether an operator has paused it", None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(commands.control.orders().paused.is_some())).encode(paused)?;
+        let mut lowered = to.encode_descriptor(
+            "pace_lowered",
+            "How often the rate was lowered because the target broke a goal of --pace-with",
+            None,
+            MetricType::Counter,
+        )?;
+        for lane in &lanes {
+            ConstCounter::new(lane.strain.lowered()).encode(lowered.encode_family(&[("target", &*lane.target)])?)?;
+        }
+        let mut limit = to.encode_descriptor(
+            "pace_limit",
+            "Requests per second that --pace-with lets a target have; infinite while it keeps its goals",
+            None,
             MetricType::Gauge,
         )?;
-        for lane in lanes.iter().filter(|lane| lane.follows) {
-            let labels = [("target", &*lane.target)];
-            ConstGauge::new(lane.live.behind().as_secs_f64()).encode(behind.encode_family(&labels)?)?;
+        for lane in &lanes {
+            let now = lane.strain.limit().unwrap_or(f64::INFINITY);
+            ConstGauge::new(now).encode(limit.encode_family(&[("target", &*lane.target)])?)?;
         }
         let mut latency = to.encode_descriptor(
             "latency",

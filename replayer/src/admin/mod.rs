@@ -1,15 +1,23 @@
-//! The admin listener: whether the program lives, whether it sends, and its figures.
+//! The admin listener: whether the program lives, whether it sends, its figures, and an operator's commands.
 
+mod commands;
 mod metrics;
+mod status;
+mod token;
+
+pub(crate) use commands::{Commands, Mode};
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, TcpListener};
+#[cfg(test)]
+use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,6 +25,7 @@ use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 
+use crate::command::{AdminConfig, AdminToken};
 use crate::error::RunError;
 use crate::lane::Lane;
 use metrics::{Lanes, Shown};
@@ -35,10 +44,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Admin {
-    /// Starts one where an address is given.
-    pub(crate) fn start(address: Option<SocketAddr>) -> Result<Self, RunError> {
+    /// Starts one where that is configured.
+    pub(crate) fn start(config: Option<&AdminConfig>, commands: Commands) -> Result<Self, RunError> {
         let lanes = Lanes::default();
-        let Some(address) = address else {
+        let Some(AdminConfig { address, token }) = config.cloned() else {
             return Ok(Self {
                 lanes,
                 #[cfg(test)]
@@ -49,11 +58,12 @@ impl Admin {
         let why = |why| RunError::Admin { address, why };
         let listener = TcpListener::bind(address).map_err(why)?;
         listener.set_nonblocking(true).map_err(why)?;
-        #[cfg(test)]
-        let bound = listener.local_addr().ok();
+        let bound = listener.local_addr().unwrap_or(address);
+        tracing::info!("admin on {bound}");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(why)?;
         let (end, ended) = oneshot::channel();
-        let view = Arc::new(View { registry: metrics::registry(lanes.clone()), lanes: lanes.clone() });
+        let registry = metrics::registry(lanes.clone(), commands.clone());
+        let view = Arc::new(View { registry, lanes: lanes.clone(), commands, token });
         let serve = move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -66,18 +76,18 @@ impl Admin {
         Ok(Self {
             lanes,
             #[cfg(test)]
-            address: bound,
+            address: Some(bound),
             _end: Some(end),
         })
     }
 
-    /// Shows these lanes, and says that the program is ready. `follows` where they follow the live tail.
-    pub(crate) fn watch(&self, lanes: &[Lane], follows: bool) {
+    /// Shows these lanes, and says that the program is ready.
+    pub(crate) fn watch(&self, lanes: &[Lane]) {
         let shown = lanes.iter().map(|lane| Shown {
             target: lane.target.name.clone(),
             ledger: lane.ledger.clone(),
             live: lane.live.clone(),
-            follows,
+            strain: lane.strain.clone(),
         });
         *self.lanes.lock().unwrap_or_else(PoisonError::into_inner) = shown.collect();
     }
@@ -86,6 +96,8 @@ impl Admin {
 struct View {
     registry: Registry,
     lanes: Lanes,
+    commands: Commands,
+    token: Option<AdminToken>,
 }
 
 async fn accept(listener: TcpListener, view: Arc<View>) {
@@ -98,8 +110,8 @@ async fn accept(listener: TcpListener, view: Arc<View>) {
         };
         let view = Arc::clone(&view);
         let service = service_fn(move |request| {
-            let answer = view.answer(&request);
-            async { Ok::<_, Infallible>(answer) }
+            let view = Arc::clone(&view);
+            async move { Ok::<_, Infallible>(view.answer(request).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -112,30 +124,78 @@ async fn accept(listener: TcpListener, view: Arc<View>) {
 
 const RETRY: Duration = Duration::from_millis(100);
 
+/// A command is a word.
+const BODY_LIMIT: usize = 1024;
+
 impl View {
-    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        if request.method() != Method::GET {
-            return plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n");
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let path = request.uri().path().to_owned();
+        match (request.method(), &*path) {
+            (&Method::GET, "/livez") => return plain(StatusCode::OK, "ok\n"),
+            (&Method::GET, "/readyz") => return self.readiness(),
+            _ => {}
         }
-        match request.uri().path() {
-            "/livez" => plain(StatusCode::OK, "ok\n"),
-            "/readyz" if self.lanes.lock().unwrap_or_else(PoisonError::into_inner).is_empty() => {
-                plain(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened\n")
-            }
-            "/readyz" => plain(StatusCode::OK, "ok\n"),
-            "/metrics" => {
+        if let Some(refusal) = self.refusal(request.headers()) {
+            return refusal;
+        }
+        match (request.method(), &*path) {
+            (&Method::GET, "/metrics") => {
                 let mut body = String::new();
                 match text::encode(&mut body, &self.registry) {
                     Ok(()) => answer(StatusCode::OK, OPENMETRICS, body),
                     Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n"),
                 }
             }
-            _ => plain(StatusCode::NOT_FOUND, "there is /livez, /readyz and /metrics\n"),
+            (&Method::GET, "/status") => answer(StatusCode::OK, JSON, status::json(&self.shown(), &self.commands)),
+            (&Method::POST, "/pause" | "/resume" | "/rate" | "/stop") => {
+                match Limited::new(request.into_body(), BODY_LIMIT).collect().await {
+                    Ok(body) => self.commands.take(&path, &body.to_bytes()),
+                    Err(_) => plain(StatusCode::PAYLOAD_TOO_LARGE, "a command is a word or none\n"),
+                }
+            }
+            (_, "/livez" | "/readyz" | "/metrics" | "/status") => wrong_method("GET", "use GET\n"),
+            (_, "/pause" | "/resume" | "/rate" | "/stop") => wrong_method("POST", "use POST\n"),
+            _ => plain(StatusCode::NOT_FOUND, USAGE),
         }
+    }
+
+    /// Who may not watch and command: without the token, or from a page that a browser has open.
+    fn refusal(&self, headers: &header::HeaderMap) -> Option<Response<Full<Bytes>>> {
+        // Every page that an operator visits can post to loopback, and says so in this field.
+        if headers.contains_key(header::ORIGIN) {
+            return Some(plain(StatusCode::FORBIDDEN, "no page of a browser may ask this\n"));
+        }
+        let token = self.token.as_ref()?;
+        if token::is_given(headers, token) {
+            return None;
+        }
+        let mut refused = plain(StatusCode::UNAUTHORIZED, "give the token of --admin-token as a bearer token\n");
+        refused.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        Some(refused)
+    }
+
+    fn readiness(&self) -> Response<Full<Bytes>> {
+        if self.shown().is_empty() {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened\n");
+        }
+        plain(StatusCode::OK, "ok\n")
+    }
+
+    fn shown(&self) -> Vec<Shown> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+const JSON: &str = "application/json";
+const USAGE: &str = "GET /livez, /readyz, /metrics or /status; POST /pause, /resume, /rate or /stop\n";
+
+fn wrong_method(right: &'static str, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, text);
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(right));
+    response
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
     answer(status, "text/plain; charset=utf-8", text)
 }
 
@@ -147,49 +207,4 @@ fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Res
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::Live;
-    use std::io::{Read, Write};
-    use umbra_common::ledger::{Ledger, ReplayOutcome};
-
-    fn get(admin: &Admin, path: &str) -> String {
-        let mut stream = std::net::TcpStream::connect(admin.address.unwrap()).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    #[test]
-    fn figures_are_read_from_the_ledger() {
-        let admin = Admin::start("127.0.0.1:0".parse().ok()).unwrap();
-        assert!(get(&admin, "/livez").starts_with("HTTP/1.1 200"));
-        assert!(get(&admin, "/readyz").starts_with("HTTP/1.1 503"));
-        let (ledger, live) = (Ledger::new(), Arc::new(Live::default()));
-        ledger.open().end(ReplayOutcome::Answered);
-        live.sent(Some(Duration::from_micros(200)), Some(Duration::from_millis(2)));
-        let shown = Shown { target: "v2".into(), ledger, live, follows: false };
-        admin.lanes.lock().unwrap().push(shown);
-        assert!(get(&admin, "/readyz").starts_with("HTTP/1.1 200"));
-        let metrics = get(&admin, "/metrics");
-        for line in [
-            "umbra_replayer_exchanges_seen_total{target=\"v2\"} 1",
-            "umbra_replayer_exchanges_ended_total{target=\"v2\",state=\"answered\",reason=\"\"} 1",
-            "umbra_replayer_in_flight{target=\"v2\"} 0",
-            "umbra_replayer_lag_seconds_bucket{le=\"0.0003\",target=\"v2\"} 1",
-            "umbra_replayer_latency_seconds_count{target=\"v2\"} 1",
-        ] {
-            assert!(metrics.contains(line), "{line} is not in {metrics}");
-        }
-        assert!(get(&admin, "/").starts_with("HTTP/1.1 404"));
-    }
-
-    #[test]
-    fn an_address_in_use_is_refused() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let error = Admin::start(taken.local_addr().ok()).err().unwrap();
-        assert!(error.to_string().contains("cannot listen on the admin address"));
-        assert_eq!(error.status(), crate::error::ExitStatus::Usage);
-    }
-}
+mod tests;

@@ -27,6 +27,9 @@ pub enum ConfigError {
         "--order free and the profile's [[carry]] rules exclude each other: a session's answers have to come before its next request"
     )]
     CarryWithoutOrder,
+    /// Two flags that contradict each other in another way.
+    #[error("{0} and {1} cannot both be given: {2}")]
+    Contradiction(&'static str, &'static str, &'static str),
     /// A window that ends before it begins.
     #[error(transparent)]
     Window(#[from] WindowError),
@@ -48,6 +51,15 @@ pub enum ConfigError {
     /// A flag that this subcommand has no use for.
     #[error("{0} has no meaning here: {1}")]
     Unused(&'static str, &'static str),
+    /// A secret where everybody who lists processes reads it.
+    #[error("--admin-token takes no token itself: give env:NAME or file:PATH")]
+    PlainToken,
+    /// A token that everybody has.
+    #[error("the --admin-token '{0}' is empty: put a token there")]
+    EmptyToken(String),
+    /// An admin listener that strangers could stop the run at.
+    #[error("--admin {0} is more than loopback: give an --admin-token, or listen on 127.0.0.1")]
+    OpenAdmin(std::net::SocketAddr),
     /// The report could not be written at the end.
     #[error("cannot write the report {}: {why}", path.display())]
     Report {

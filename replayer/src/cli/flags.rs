@@ -1,21 +1,21 @@
 //! The flags of each subcommand: everything optional, so that the environment and a file can stand below them.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use umbra_common::fraction::Fraction;
 use umbra_common::logs::LogFormat;
-use umbra_common::rate::Rate;
 use umbra_common::store::StoreSetting;
 use umbra_common::time::{HumanDuration, When};
 
 use super::FollowFrom;
+use super::admin_flags::AdminFlags;
 use super::change_flags::ChangeFlags;
+use super::pace_flags::{FollowPaceFlags, GoalFlags, PaceFlags};
 use crate::read::Condition;
 use crate::report::Gate;
-use crate::schedule::{Ramp, RateOrMax, Shard, Speed};
+use crate::schedule::Shard;
 use crate::target::{HostPolicy, ProtocolPolicy, Target};
 use crate::traffic::Output;
 
@@ -66,7 +66,7 @@ pub(super) struct SendFlags {
     #[arg(long, env = "UMBRA_TIMEOUT", value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<HumanDuration>,
-    /// The most requests in flight to each target, and so the most HTTP/1.1 connections [default: 256].
+    /// The most HTTP/1.1 connections to each target, and so the most requests in flight on such [default: 256].
     #[arg(long, env = "UMBRA_CONNECTIONS", value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<u32>,
@@ -82,10 +82,6 @@ pub(super) struct SendFlags {
     #[arg(long, env = "UMBRA_FAIL_IF", value_name = "EXPR", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fail_if: Vec<Gate>,
-    /// Serve /livez, /readyz and /metrics here.
-    #[arg(long, env = "UMBRA_ADMIN", value_name = "ADDRESS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub admin: Option<SocketAddr>,
 }
 
 /// `follow`.
@@ -101,18 +97,19 @@ pub(super) struct FollowFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub changes: ChangeFlags,
-    /// The most requests per second, minute or hour to each target, over all replicas [default: no cap].
-    #[arg(long, env = "UMBRA_RATE", value_name = "RATE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<Rate>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub pace: FollowPaceFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub goals: GoalFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub admin: AdminFlags,
     /// Where a target begins that has not followed before: latest, earliest or a time [default: latest].
     #[arg(long, env = "UMBRA_FROM", value_name = "WHERE", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<FollowFrom>,
-    /// Skip exchanges that arrived longer ago than this [default: no limit].
-    #[arg(long, env = "UMBRA_MAX_LAG", value_name = "DURATION")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_lag: Option<HumanDuration>,
 }
 
 /// `replay` and `plan`.
@@ -136,18 +133,15 @@ pub(super) struct ReplayFlags {
     #[arg(long, env = "UMBRA_TO", value_name = "TIME", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<When>,
-    /// As recorded, so many times as fast [default: 1x].
-    #[arg(long, env = "UMBRA_SPEED", value_name = "Nx")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub speed: Option<Speed>,
-    /// Evenly, at this rate (50/s, 6/m), or as fast as it goes (max).
-    #[arg(long, env = "UMBRA_RATE", value_name = "RATE|max")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<RateOrMax>,
-    /// Evenly, from one rate to another over a time: 10/s..500/s:5m.
-    #[arg(long, env = "UMBRA_RAMP", value_name = "A..B:TIME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ramp: Option<Ramp>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub pace: PaceFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub goals: GoalFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub admin: AdminFlags,
     /// Name the replay, so that it can be resumed (not yet available).
     #[arg(long, env = "UMBRA_JOB", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,9 +1,11 @@
 //! The command line: flags as given, merged with the environment and a file, checked into a [`Command`].
 
+mod admin_flags;
 mod change_flags;
 mod error;
 mod flags;
 mod follow_from;
+mod pace_flags;
 mod resolve;
 
 pub use error::ConfigError;

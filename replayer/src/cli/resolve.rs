@@ -16,20 +16,25 @@ use crate::command::{
     TrafficConfig,
 };
 use crate::read::Filter;
-use crate::schedule::{Pace, RateOrMax};
 use crate::target::Order;
 use crate::traffic::Output;
 
 pub(super) fn follow(flags: FollowFlags) -> Result<Command, ConfigError> {
     let mut flags = below(flags, |f| &f.source)?;
     let log_format = flags.source.log_format.unwrap_or_default();
+    flags.pace.check()?;
+    let in_flight = flags.goals.in_flight()?;
     let mut filter = filter(&flags.source)?;
     let (sending, reporting) = sending(flags.send, flags.changes, &mut filter)?;
+    let sending = Sending { in_flight: in_flight.unwrap_or(sending.connections), ..sending };
+    let reporting = Reporting { admin: flags.admin.resolve()?, ..reporting };
     let config = FollowConfig {
         store: store(&mut flags.source)?,
         from: flags.from.unwrap_or(FollowFrom::Latest).resolve(Timestamp::now()),
-        rate: flags.rate,
-        max_lag: flags.max_lag.map(|d| d.0),
+        rate: flags.pace.rate,
+        delay: flags.pace.delay.map(|d| d.0).filter(|d| !d.is_zero()),
+        max_lag: flags.pace.max_lag.map(|d| d.0),
+        goals: flags.goals.pace_with,
         filter,
         sending: some_target(sending)?,
         reporting,
@@ -60,36 +65,23 @@ fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayCo
     let now = Timestamp::now();
     let from = flags.from.ok_or(ConfigError::Missing("--from", "say where the window begins, as in -15m"))?;
     let window = Window::new(from.resolve(now), flags.to.unwrap_or(NOW).resolve(now))?;
-    let pace = pace(&flags)?;
+    let in_flight = flags.goals.in_flight()?;
+    let pacing = flags.pace.resolve(flags.goals.pace_with)?;
     let start_at = flags.start_at.map(|at| at.resolve(now));
     if let Some(at) = start_at.filter(|at| *at < now) {
         return Err(ConfigError::StartPassed(at));
     }
     let mut filter = filter(&flags.source)?;
     let (sending, reporting) = sending(flags.send, flags.changes, &mut filter)?;
+    let sending = Sending { in_flight: in_flight.unwrap_or(sending.connections), ..sending };
+    let reporting = Reporting { admin: flags.admin.resolve()?, ..reporting };
     let log_format = flags.source.log_format.unwrap_or_default();
     let store = store(&mut flags.source)?;
     let shard = flags.shard;
-    Ok((log_format, ReplayConfig { store, window, pace, start_at, shard, filter, sending, reporting }))
+    Ok((log_format, ReplayConfig { store, window, pacing, start_at, shard, filter, sending, reporting }))
 }
 
 const NOW: When = When::Ago(std::time::Duration::ZERO);
-
-fn pace(flags: &ReplayFlags) -> Result<Pace, ConfigError> {
-    let given =
-        [("--speed", flags.speed.is_some()), ("--rate", flags.rate.is_some()), ("--ramp", flags.ramp.is_some())];
-    let mut given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
-    if let (Some(one), Some(other)) = (given.next(), given.next()) {
-        return Err(ConfigError::TwoPaces(one, other));
-    }
-    Ok(match (flags.speed, flags.rate, flags.ramp) {
-        (Some(speed), _, _) => Pace::Recorded(speed),
-        (_, Some(RateOrMax::Rate(rate)), _) => Pace::Constant(rate),
-        (_, Some(RateOrMax::Max), _) => Pace::Max,
-        (_, _, Some(ramp)) => Pace::Ramp(ramp),
-        (None, None, None) => Pace::default(),
-    })
-}
 
 pub(super) fn list(flags: TrafficFlags) -> Result<Command, ConfigError> {
     let flags = below(flags, |f| &f.source)?;
@@ -182,13 +174,14 @@ fn sending(flags: SendFlags, changes: ChangeFlags, filter: &mut Filter) -> Resul
         protocol: flags.protocol.unwrap_or_default(),
         timeout,
         connections,
+        in_flight: connections,
         changes,
         carries,
         order,
         session_by,
         allow_production_target: flags.allow_production_target.unwrap_or(false),
     };
-    Ok((sending, Reporting { file: flags.report, gates: flags.fail_if, admin: flags.admin }))
+    Ok((sending, Reporting { file: flags.report, gates: flags.fail_if, admin: None }))
 }
 
 fn some_target(sending: Sending) -> Result<Sending, ConfigError> {

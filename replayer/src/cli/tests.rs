@@ -20,7 +20,7 @@ fn error(rest: &str) -> String {
 
 fn replay_pace(rest: &str) -> Pace {
     match parse(&format!("{REPLAY} {rest}")).unwrap().action {
-        Action::Replay(config) => config.pace,
+        Action::Replay(config) => config.pacing.pace,
         other => panic!("{other:?}"),
     }
 }
@@ -71,6 +71,61 @@ fn a_wrong_condition_is_pointed_at() {
 }
 
 #[test]
+fn what_slows_a_pace_down_is_read_and_checked() {
+    let pacing = |rest: &str| match parse(&format!("{REPLAY} {rest}")).unwrap().action {
+        Action::Replay(config) => (config.pacing, config.sending),
+        other => panic!("{other:?}"),
+    };
+    let (all, sending) = pacing(
+        "--speed 2x --max-rate 100/s --behind drop:2s --skip-gaps 5s --pace-with p99<300ms,errors<2% --max-in-flight 9",
+    );
+    assert_eq!(all.to_string(), "recorded x 2, no gap over 5s, at most 100/s, while p99<300ms,errors<2%");
+    assert_eq!((all.behind.to_string(), sending.in_flight, sending.connections), ("drop:2s".into(), 9, 256));
+    assert_eq!(pacing("--steps 100/s:1m,200/s").0.to_string(), "100/s:1m,200/s");
+    assert_eq!(pacing("--connections 7").1.in_flight, 7);
+    assert!(error("--steps 100/s:1m --rate 5/s").contains("--rate and --steps cannot both be given"));
+    assert!(error("--steps 100/s").contains("is no step"));
+    assert!(error("--speed 0.001x").contains("from 0.01x to 1000x") && error("--speed 1001x").contains("is no speed"));
+    assert!(error("--max-rate 0/s").contains("would send nothing"));
+    assert!(error("--behind late").contains("give keep, drop or a bound"));
+    assert!(error("--behind drop --rate max").contains("--behind and --rate max cannot both be given"));
+    assert!(error("--skip-gaps 0s").contains("--skip-gaps is zero"));
+    assert!(error("--skip-gaps 5s --rate 5/s").contains("--skip-gaps and --rate cannot both be given"));
+    assert!(error("--pace-with p99>1s").contains("is no goal"));
+    assert!(error("--max-in-flight 0").contains("--max-in-flight is zero"));
+}
+
+#[test]
+fn a_tail_has_a_rate_a_delay_and_a_limit_of_lag() {
+    let follow = "follow --store sqlite:t.db --target v2=http://127.0.0.1:1";
+    let config = |rest: &str| match parse(&format!("{follow} {rest}")).unwrap().action {
+        Action::Follow(config) => config,
+        other => panic!("{other:?}"),
+    };
+    let all = config("--rate 6/m --delay 10m --max-lag 20m --pace-with errors<5% --max-in-flight 3");
+    assert_eq!((all.rate.unwrap().to_string(), all.delay.unwrap().as_secs()), ("6/m".into(), 600));
+    assert_eq!((all.goals.unwrap().to_string(), all.sending.in_flight), ("errors<5%".into(), 3));
+    let error = |rest: &str| parse(&format!("{follow} {rest}")).unwrap_err();
+    assert!(error("--delay 10m --max-lag 10m").contains("--delay and --max-lag cannot both be given"));
+    assert!(error("--delay soon").contains("is no duration"));
+    assert!(error("--rate max").contains("is no rate"));
+}
+
+#[test]
+fn an_admin_listener_that_strangers_reach_needs_a_token() {
+    assert!(error("--admin 0.0.0.0:9902").contains("is more than loopback: give an --admin-token"));
+    assert!(error("--admin 0.0.0.0:9902 --admin-token s3cret").contains("give env:NAME or file:PATH"));
+    assert!(error("--admin 0.0.0.0:9902 --admin-token env:UMBRA_NOBODY_SETS_THIS").contains("cannot be read"));
+    assert!(error("--admin-token file:/dev/null").contains("there is no --admin listener"));
+    assert!(error("--admin 127.0.0.1:0 --admin-token file:/dev/null").contains("is empty"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "s3cret\n").unwrap();
+    let line = format!("{REPLAY} --admin 0.0.0.0:9902 --admin-token file:{}", file.path().display());
+    let Action::Replay(config) = parse(&line).unwrap().action else { panic!() };
+    assert_eq!(config.reporting.admin.unwrap().token.unwrap().as_bytes(), b"s3cret");
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused() {
     for flag in ["--job nightly", "--resume"] {
         assert!(error(flag).contains("not yet available"), "{flag}");
@@ -113,8 +168,8 @@ fn flags_go_over_the_file_and_unknown_keys_are_refused() {
         parse(&format!("replay --config {} --from -1m {rest}", file.path().display()))
     };
     let text = "store = 'sqlite:file.db'\ntarget = ['a=http://b']\nrate = '5/s'\ntimeout = '3s'\nconnections = 7";
-    let Ok(Action::Replay(config)) = with(text, "--rate 9/s").map(|c| c.action) else { panic!() };
-    assert_eq!(config.pace.to_string(), "9/s");
+    let Action::Replay(config) = with(text, "--rate 9/s").unwrap().action else { panic!() };
+    assert_eq!(config.pacing.to_string(), "9/s");
     assert_eq!((config.sending.timeout.as_secs(), config.sending.connections), (3, 7));
     let Ok(Action::Replay(config)) =
         with(&format!("{text}\nset-header = ['a:b']"), "--remove-query q").map(|c| c.action)
@@ -122,6 +177,11 @@ fn flags_go_over_the_file_and_unknown_keys_are_refused() {
         panic!()
     };
     assert_eq!(config.sending.changes.rules().len(), 2);
+    let text =
+        "store = 'sqlite:f.db'\ntarget = ['a=http://b']\nmax-rate = '5/s'\nadmin = '127.0.0.1:0'\nmax-in-flight = 3";
+    let Action::Replay(config) = with(text, "--steps 1/s:1m,2/s").unwrap().action else { panic!() };
+    assert_eq!(config.pacing.to_string(), "1/s:1m,2/s, at most 5/s");
+    assert_eq!((config.sending.in_flight, config.reporting.admin.is_some()), (3, true));
     assert!(with("colour = 1", "").unwrap_err().contains("unknown field `colour`"));
     assert!(with("rate = '0/s'", "").unwrap_err().contains("would send nothing"));
 }

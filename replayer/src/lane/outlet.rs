@@ -3,33 +3,29 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{SendTimeoutError, Sender};
+use crossbeam_channel::SendTimeoutError;
 
 use super::{Budget, Charge};
 use crate::error::RunError;
 use crate::report::{Account, Receipt};
-use crate::schedule::Scheduled;
+use crate::schedule::{Handful, Inlet, Scheduled, Slot};
 use crate::target::{ShadowRequest, Shot};
 
-/// The feeding end of a lane. Requests go into the queue by the handful: waking a sleeping thread for each would cost more
-/// than reading it.
+/// The feeding end of a lane.
 pub struct Outlet<R: Receipt> {
-    queue: Sender<Handful<R>>,
+    queue: Inlet<Shot<R, Charge>>,
     budget: Arc<Budget>,
     /// Not in the queue yet.
-    pending: Handful<R>,
+    pending: Handful<Shot<R, Charge>>,
 }
-
-/// Some requests, in the order of their due times.
-pub(super) type Handful<R> = Vec<Scheduled<Shot<R, Charge>>>;
 
 /// Requests in one handful at most.
 pub(super) const HANDFUL: usize = 64;
 
 /// One request on its way into the lane.
 pub struct Outgoing<R: Receipt> {
-    /// After the start; nothing where the pace has no schedule.
-    pub due: Option<Duration>,
+    /// When it may leave.
+    pub slot: Slot,
     /// Not sent any more after this.
     pub expires: Option<Instant>,
     /// What to send.
@@ -45,7 +41,7 @@ const OVERHEAD: usize = 1024;
 
 impl<R: Receipt> Outlet<R> {
     /// Into a queue, under a budget.
-    pub fn new(queue: Sender<Handful<R>>, budget: Arc<Budget>) -> Self {
+    pub fn new(queue: Inlet<Shot<R, Charge>>, budget: Arc<Budget>) -> Self {
         Self { queue, budget, pending: Vec::new() }
     }
 
@@ -54,7 +50,7 @@ impl<R: Receipt> Outlet<R> {
     ///
     /// `false` where the lane has ended: the request's account is then closed as interrupted.
     pub fn put(&mut self, next: Outgoing<R>, tick: &mut Tick<'_>) -> Result<bool, RunError> {
-        let Outgoing { due, expires, shadow, account } = next;
+        let Outgoing { slot, expires, shadow, account } = next;
         let mut charge = self.budget.charge(OVERHEAD + shadow.size, Duration::ZERO);
         while charge.is_none() {
             // What is pending holds a part of the budget.
@@ -64,7 +60,7 @@ impl<R: Receipt> Outlet<R> {
             charge = self.budget.charge(OVERHEAD + shadow.size, TICK);
         }
         if let Some(charge) = charge {
-            self.pending.push(Scheduled { due, item: Shot { shadow, account, charge, expires } });
+            self.pending.push(Scheduled { slot, item: Shot { shadow, account, charge, expires } });
         }
         if self.pending.len() < HANDFUL { Ok(true) } else { self.flush(tick) }
     }
@@ -81,7 +77,7 @@ impl<R: Receipt> Outlet<R> {
         }
         let mut handful = std::mem::take(&mut self.pending);
         loop {
-            match self.queue.send_timeout(handful, TICK) {
+            match self.queue.put(handful, TICK) {
                 Ok(()) => return Ok(true),
                 Err(SendTimeoutError::Disconnected(_)) => return Ok(false),
                 Err(SendTimeoutError::Timeout(back)) => handful = back,

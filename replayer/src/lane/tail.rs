@@ -14,7 +14,7 @@ use super::tracker::{Ticket, Tracker};
 use crate::error::RunError;
 use crate::read::Filter;
 use crate::report::Account;
-use crate::schedule::RateShare;
+use crate::schedule::{RateShare, Slot};
 use crate::target::{Guard, Preparer, ShadowRequest};
 
 /// What one target's part of following needs.
@@ -80,7 +80,7 @@ impl TailFeed {
                 self.tend(&tracker, &mut tended)?;
                 Ok(!feed.stop.is_stopped())
             };
-            if !feed.outlet.put(Outgoing { due: None, expires, shadow, account }, &mut tick)? {
+            if !feed.outlet.put(Outgoing { slot: Slot::Free, expires, shadow, account }, &mut tick)? {
                 break;
             }
         }

@@ -1,13 +1,11 @@
-//! A lane: the three threads that send to one target, and nothing shared with any other lane.
+//! A lane: the two threads that send to one target, and nothing shared with any other lane.
 //!
-//! **Invariant**: targets are isolated. A feeder reads the store for this target alone, a dispatcher wakes for its due
-//! times, a sender has its own runtime and connections. A target that is slow or dead fills its own queue, and that is
-//! all it does.
+//! **Invariant**: targets are isolated. A feeder reads the store for this target alone; a sender has its own runtime, its
+//! dispatcher and its connections. A target that is slow or dead fills its own queue, and that is all it does.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use tokio::sync::mpsc;
 use umbra_common::ledger::{Ledger, ReplayOutcome};
 
 use super::outlet::HANDFUL;
@@ -17,7 +15,7 @@ use crate::change::Tally;
 use crate::command::Sending;
 use crate::error::RunError;
 use crate::report::{Figures, Live, Receipt, TargetReport};
-use crate::schedule::{Turn, dispatch};
+use crate::schedule::{Alarm, Dispatcher, Pacer, Strain, intake};
 use crate::stop::Stop;
 use crate::target::{Manner, Patience, Sender, Target};
 
@@ -29,11 +27,12 @@ pub struct Lane {
     pub ledger: Arc<Ledger<ReplayOutcome>>,
     /// What can be seen meanwhile.
     pub live: Arc<Live>,
+    /// How much slower than asked the target is sent to, to spare it.
+    pub strain: Arc<Strain>,
     figures: Arc<Mutex<Figures>>,
     tally: Tally,
     memory: Option<Arc<Memory>>,
     feeder: JoinHandle<Result<(), RunError>>,
-    dispatcher: JoinHandle<()>,
     sender: JoinHandle<()>,
 }
 
@@ -68,15 +67,6 @@ impl Purpose {
         }
     }
 
-    /// Handfuls of requests whose turn has come and that wait for a connection. They leave at once when one is free: for
-    /// a cap that would be a burst, so there are few of them.
-    fn due(self) -> usize {
-        match self {
-            Self::Window => 64,
-            Self::Tail => 4,
-        }
-    }
-
     fn patience(self) -> Patience {
         match self {
             Self::Window => Patience::None,
@@ -89,47 +79,50 @@ impl Purpose {
 const LANE_BYTES: usize = 64 << 20;
 
 impl Lane {
-    /// Starts the three threads.
+    /// Starts the two threads.
     pub fn start<R: Receipt>(
         target: Target,
         sending: &Sending,
-        mut turn: Box<dyn Turn>,
+        pacer: impl FnOnce(&Arc<Strain>) -> Pacer,
         purpose: Purpose,
         tally: Tally,
         stop: &Stop,
         feed: impl FnOnce(Feed<R>) -> Result<(), RunError> + Send + 'static,
     ) -> Result<Self, RunError> {
-        let (ledger, live) = (Ledger::new(), Arc::new(Live::default()));
+        let (ledger, live, strain) = (Ledger::new(), Arc::new(Live::default()), Arc::new(Strain::default()));
         let figures = Arc::new(Mutex::new(Figures::new(purpose == Purpose::Window)));
-        let (queue, queued) = crossbeam_channel::bounded(purpose.read_ahead() / HANDFUL);
-        let (to, shots) = mpsc::channel(purpose.due());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|why| RunError::Start { what: "a sender's runtime", why })?;
-        let manner = Manner { timeout: sending.timeout, in_flight: sending.connections, patience: purpose.patience() };
-        let memory = (!sending.carries.is_empty()).then(|| Arc::new(Memory::new(sending.carries.clone())));
-        let sender = Sender::new(&target.url, manner, memory.clone(), figures.clone(), live.clone(), stop.clone());
-        let sender = thread("send", move || runtime.block_on(sender.run(shots)))?;
-        let dispatcher = {
-            let stop = stop.clone();
-            thread("dispatch", move || dispatch(&queued, &mut *turn, &to, &stop))?
+        let (queue, queued) = intake(purpose.read_ahead() / HANDFUL);
+        let why = |why| RunError::Start { what: "a sender's runtime", why };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(why)?;
+        let alarm = {
+            let _inside = runtime.enter();
+            Alarm::new().map_err(why)?
         };
+        let dispatcher = Dispatcher::new(pacer(&strain), alarm);
+        let manner = Manner {
+            timeout: sending.timeout,
+            connections: sending.connections,
+            in_flight: sending.in_flight,
+            patience: purpose.patience(),
+        };
+        let memory = (!sending.carries.is_empty()).then(|| Arc::new(Memory::new(sending.carries.clone())));
+        let telling = (figures.clone(), live.clone());
+        let sender = Sender::new(&target.url, manner, dispatcher, memory.clone(), telling, stop.clone());
+        let sender = thread("send", move || runtime.block_on(sender.run(queued)))?;
         let outlet = Outlet::new(queue, Budget::new(LANE_BYTES));
         let work = Feed { outlet, ledger: ledger.clone(), live: live.clone(), stop: stop.clone() };
         let feeder = thread("feed", move || feed(work))?;
-        Ok(Self { target, ledger, live, figures, tally, memory, feeder, dispatcher, sender })
+        Ok(Self { target, ledger, live, strain, figures, tally, memory, feeder, sender })
     }
 
-    /// Whether the feeder has failed or all three have ended.
+    /// Whether both threads have ended.
     pub fn is_finished(&self) -> bool {
-        self.feeder.is_finished() && self.dispatcher.is_finished() && self.sender.is_finished()
+        self.feeder.is_finished() && self.sender.is_finished()
     }
 
     /// Waits for the threads. What the target's part of the run came to, and why it failed, if it did.
     pub fn join(self) -> (TargetReport, Option<RunError>) {
         let fed = self.feeder.join().unwrap_or(Err(RunError::Panicked("feed")));
-        let dispatched = self.dispatcher.join().map_err(|_| RunError::Panicked("dispatch"));
         let sent = self.sender.join().map_err(|_| RunError::Panicked("send"));
         let ledger = self.ledger.snapshot();
         let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,9 +132,10 @@ impl Lane {
             late: self.live.late(),
             changes: self.tally.report(),
             carried: self.memory.map(|memory| memory.report()).unwrap_or_default(),
+            spared: self.strain.spared(),
             ..figures.report(ledger.state("failed"))
         };
-        (TargetReport { ledger, ..report }, fed.and(dispatched).and(sent).err())
+        (TargetReport { ledger, ..report }, fed.and(sent).err())
     }
 }
 

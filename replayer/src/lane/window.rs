@@ -10,7 +10,7 @@ use super::{Admit, Candidate, Feed};
 use crate::error::RunError;
 use crate::merge::{Ordered, Step};
 use crate::read::Filter;
-use crate::schedule::{Pace, Shard, Timetable};
+use crate::schedule::{Shard, Slot, Timetable};
 use crate::target::{Guard, Preparer};
 
 /// What one target's part of a window needs.
@@ -23,8 +23,8 @@ pub(crate) struct WindowFeed {
     pub filter: Filter,
     /// This process's part.
     pub shard: Option<Shard>,
-    /// How fast.
-    pub pace: Pace,
+    /// Gaps that are longer become as long as this.
+    pub longest_gap: Option<Duration>,
     /// Makes shadow requests.
     pub preparer: Preparer,
     /// Keeps them from production.
@@ -37,7 +37,7 @@ const WAIT: Duration = Duration::from_millis(100);
 impl WindowFeed {
     /// Feeds until the plan is read or the lane has ended.
     pub(crate) fn run(mut self, mut feed: Feed<()>) -> Result<(), RunError> {
-        let mut timetable = Timetable::new(self.pace);
+        let mut timetable = Timetable::new(self.longest_gap);
         let admit = Admit {
             window: self.window,
             filter: self.filter,
@@ -64,7 +64,7 @@ impl WindowFeed {
                     return Ok(());
                 }
             };
-            let due = timetable.next(arrival);
+            let slot = Slot::InWindow(timetable.next(arrival));
             let (exchange, account) = match candidate {
                 Candidate::Here(exchange, account) => (exchange, account),
                 Candidate::Elsewhere(account) => {
@@ -82,7 +82,7 @@ impl WindowFeed {
                     continue;
                 }
             };
-            let next = Outgoing { due, expires: None, shadow, account };
+            let next = Outgoing { slot, expires: None, shadow, account };
             if !feed.outlet.put(next, &mut tick)? {
                 break;
             }

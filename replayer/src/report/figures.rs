@@ -27,6 +27,13 @@ pub struct Answer {
     pub latency: Duration,
 }
 
+impl Answer {
+    /// Whether the server failed, as far as the status says.
+    pub fn is_error(&self) -> bool {
+        self.status >= 500 || self.grpc.is_some_and(is_server_fault)
+    }
+}
+
 /// One lane's figures.
 #[derive(Debug)]
 pub struct Figures {
@@ -107,7 +114,7 @@ impl Figures {
         if let Some(grpc) = answer.grpc {
             *self.grpc_statuses.entry(grpc).or_default() += 1;
         }
-        self.errors += u64::from(answer.status >= 500 || answer.grpc.is_some_and(is_server_fault));
+        self.errors += u64::from(answer.is_error());
         if let Some(status) = recorded.status {
             *self.matrix.entry((status, answer.status)).or_default() += 1;
             self.compared += 1;

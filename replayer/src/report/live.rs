@@ -12,6 +12,8 @@ pub struct Live {
     in_flight: AtomicI64,
     lag_micros: AtomicU64,
     behind_micros: AtomicU64,
+    /// Negative where nobody knows.
+    behind_records: AtomicI64,
     late: AtomicU64,
     complete: AtomicBool,
     unconnected: Mutex<Option<Instant>>,
@@ -72,6 +74,12 @@ impl Live {
         self.behind_micros.store(micros(behind), Ordering::Relaxed);
     }
 
+    /// So many records of the log have not ended yet, where that is known.
+    pub fn set_behind_records(&self, behind: Option<u64>) {
+        let behind = behind.map_or(-1, |count| i64::try_from(count).unwrap_or(i64::MAX));
+        self.behind_records.store(behind, Ordering::Relaxed);
+    }
+
     /// Everything that there was to read has been handed on.
     pub fn set_complete(&self) {
         self.complete.store(true, Ordering::Relaxed);
@@ -97,6 +105,11 @@ impl Live {
         Duration::from_micros(self.lag_micros.load(Ordering::Relaxed))
     }
 
+    /// How many records of the log have not ended yet, where that is known.
+    pub fn behind_records(&self) -> Option<u64> {
+        u64::try_from(self.behind_records.load(Ordering::Relaxed)).ok()
+    }
+
     /// How long ago the exchange that was read last arrived.
     pub fn behind(&self) -> Duration {
         Duration::from_micros(self.behind_micros.load(Ordering::Relaxed))
@@ -109,6 +122,7 @@ impl Default for Live {
             in_flight: AtomicI64::new(0),
             lag_micros: AtomicU64::new(0),
             behind_micros: AtomicU64::new(0),
+            behind_records: AtomicI64::new(-1),
             late: AtomicU64::new(0),
             complete: AtomicBool::new(false),
             unconnected: Mutex::new(None),

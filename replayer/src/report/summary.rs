@@ -10,6 +10,7 @@ use umbra_common::time::Window;
 use super::Quantiles;
 use crate::carry::CarryReport;
 use crate::change::RuleReport;
+use crate::schedule::Spared;
 
 /// What came of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -79,6 +80,8 @@ pub struct TargetReport {
     pub per_second: Vec<u32>,
     /// Exchanges that came out of the store later than the look-ahead allows, and so out of order.
     pub late: u64,
+    /// How much slower than asked it was sent to, by `--pace-with`.
+    pub spared: Spared,
     /// Request bodies sent, in bytes.
     pub sent_bytes: u64,
     /// Response bodies received, in bytes.
@@ -119,6 +122,7 @@ impl Default for TargetReport {
             mean_rate: 0.0,
             per_second: Vec::new(),
             late: 0,
+            spared: Spared::default(),
             sent_bytes: 0,
             received_bytes: 0,
             failures: Vec::new(),

@@ -71,6 +71,13 @@ fn details(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
     if target.late > 0 {
         writeln!(out, "  out of order: {} came later in the log than the look-ahead allows", target.late)?;
     }
+    if let Some(lowest) = target.spared.lowest_rate {
+        let (times, seconds) = (target.spared.lowered, target.spared.seconds);
+        writeln!(
+            out,
+            "  spared by --pace-with: lowered {times} times, down to {lowest:.1}/s, limited for {seconds:.0} s"
+        )?;
+    }
     for rule in &target.changes {
         let unchanged = [(rule.not_json, "no JSON"), (rule.encoded, "compressed")];
         let unchanged =

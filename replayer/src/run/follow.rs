@@ -1,17 +1,18 @@
 //! `follow`: the live tail to every target, each as a consumer group of its own.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use umbra_common::store::Store;
 use umbra_common::time::Timestamp;
 
 use super::finish::Ended;
-use crate::admin::Admin;
+use crate::admin::{Admin, Commands, Mode};
 use crate::command::FollowConfig;
 use crate::error::RunError;
 use crate::lane::{Lane, Purpose, TailFeed, conduct};
 use crate::report::{Progress, Report};
-use crate::schedule::{Capped, RateShare};
+use crate::schedule::{Control, Pacer, RateShare, Strain, Throttle};
 use crate::stop::Stop;
 use crate::target::{Guard, Preparer};
 
@@ -26,7 +27,9 @@ pub fn follow(config: FollowConfig, stop: Stop) -> Result<Report, RunError> {
 }
 
 pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError> {
-    let admin = Admin::start(config.reporting.admin)?;
+    let control = Arc::new(Control::default());
+    let commands = Commands { control: control.clone(), stop: stop.clone(), mode: Mode::Follow };
+    let admin = Admin::start(config.reporting.admin.as_ref(), commands)?;
     let store = Store::open(&config.store)?;
     let inner = Stop::new();
     let (start, began) = (Instant::now(), Timestamp::now());
@@ -43,11 +46,15 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
             share: share.clone(),
             preparer,
         };
-        let turn = Box::new(Capped::new(config.rate, share));
+        let pacer = |strain: &Arc<Strain>| {
+            let goals = config.goals.clone();
+            let throttle = goals.map(|goals| Throttle::new(target.name.clone(), goals, strain.clone()));
+            Pacer::for_tail(config.rate, share, control.clone()).with(throttle)
+        };
         let lane = |work| feed.run(work);
-        lanes.push(Lane::start(target.clone(), &config.sending, turn, Purpose::Tail, tally, &inner, lane)?);
+        lanes.push(Lane::start(target.clone(), &config.sending, pacer, Purpose::Tail, tally, &inner, lane)?);
     }
-    admin.watch(&lanes, true);
+    admin.watch(&lanes);
     tracing::info!(targets = lanes.len(), "following");
     let mut progress = Progress::without_end();
     let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));

@@ -3,6 +3,7 @@
 mod finish;
 mod follow;
 mod plan;
+mod rehearsal;
 mod replay;
 
 pub use follow::follow;
@@ -20,7 +21,7 @@ use crate::traffic;
 pub fn run(command: Command, stop: Stop, out: &mut dyn Write) -> Result<ExitStatus, RunError> {
     match &command.action {
         Action::Replay(config) => finish::with_report(&config.reporting, out, |out| {
-            writeln!(out, "window {}, pace {}", config.window, config.pace)?;
+            writeln!(out, "window {}, pace {}", config.window, config.pacing)?;
             replay::run(config, &stop)
         }),
         Action::Follow(config) => finish::with_report(&config.reporting, out, |_| follow::run(config, &stop)),

@@ -8,14 +8,15 @@ use std::time::Duration;
 use umbra_common::exchange::{Exchange, HttpVersion};
 use umbra_common::ledger::{Ledger, ReplayOutcome, ReplaySkip};
 use umbra_common::store::{Plan, Store};
-use umbra_common::time::{HumanDuration, Timestamp};
+use umbra_common::time::Timestamp;
 
+use super::rehearsal::Rehearsal;
 use crate::change::{self, Changes, Tally};
 use crate::command::ReplayConfig;
 use crate::error::{ExitStatus, RunError};
 use crate::lane::{Admit, Candidate};
 use crate::merge::{Ordered, Step};
-use crate::schedule::{Pace, Timetable};
+use crate::schedule::Timetable;
 use crate::stop::Stop;
 use crate::target::{Preparer, Target, TargetScheme, TargetUrl, origin_form};
 
@@ -35,7 +36,7 @@ pub(super) fn print(
 ) -> Result<ExitStatus, RunError> {
     let store = Store::open(&config.store)?;
     let plan = store.plan(config.window)?;
-    writeln!(out, "window {}, pace {}", config.window, config.pace)?;
+    writeln!(out, "window {}, pace {}", config.window, config.pacing)?;
     print_offsets(&plan, out)?;
     let ledger = Ledger::new();
     let admit = Admit {
@@ -47,7 +48,8 @@ pub(super) fn print(
     };
     let preparer = preparer(config);
     let mut records = Ordered::open(&store, &plan)?;
-    let mut timetable = Timetable::new(config.pace);
+    let mut timetable = Timetable::new(config.pacing.longest_gap);
+    let mut rehearsal = Rehearsal::new(&config.pacing);
     let mut survey = Survey::default();
     let (mut shown, limit) = (0, if diff { DIFFS } else { 0 });
     loop {
@@ -59,7 +61,7 @@ pub(super) fn print(
             Step::Idle => continue,
             Step::End => break,
         };
-        let due = timetable.next(arrival);
+        let place = timetable.next(arrival);
         match candidate {
             Candidate::Elsewhere(account) => account.end(ReplayOutcome::Skipped(ReplaySkip::OtherShard)),
             Candidate::Here(exchange, account) => {
@@ -70,7 +72,8 @@ pub(super) fn print(
                 match preparer.prepare(*exchange) {
                     Err(_) => account.end(ReplayOutcome::Skipped(ReplaySkip::Unsendable)),
                     Ok(_) => {
-                        survey.add(seen, due);
+                        survey.add(seen);
+                        rehearsal.add(place);
                         // Nothing is sent; the ledger's other states say what would not be.
                         account.end(ReplayOutcome::Answered);
                     }
@@ -95,7 +98,7 @@ pub(super) fn print(
     for rule in preparer.tally().report() {
         writeln!(out, "{}: {} changed", rule.rule, rule.changed)?;
     }
-    writeln!(out, "{}", length(config.pace, survey.last_due))?;
+    write!(out, "{}", rehearsal.told(timetable.cut()))?;
     Ok(ExitStatus::Done)
 }
 
@@ -130,16 +133,6 @@ fn preparer(config: &ReplayConfig) -> Preparer {
     Preparer::new(config.sending.targets.first().cloned().unwrap_or_else(anywhere), config.sending.clone())
 }
 
-fn length(pace: Pace, last_due: Option<Duration>) -> String {
-    match last_due {
-        None => "it would take as long as the target needs".into(),
-        Some(due) => {
-            let rounded = Duration::from_millis(u64::try_from(due.as_millis()).unwrap_or(u64::MAX));
-            format!("it would take {} at {pace}", HumanDuration(rounded))
-        }
-    }
-}
-
 /// What a window holds.
 #[derive(Debug, Default)]
 struct Survey {
@@ -147,7 +140,6 @@ struct Survey {
     bytes: u64,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
-    last_due: Option<Duration>,
     methods: BTreeMap<String, u64>,
     protocols: BTreeMap<&'static str, u64>,
 }
@@ -175,12 +167,11 @@ impl Seen {
 }
 
 impl Survey {
-    fn add(&mut self, seen: Seen, due: Option<Duration>) {
+    fn add(&mut self, seen: Seen) {
         self.count += 1;
         self.bytes += seen.bytes;
         self.first = Some(self.first.map_or(seen.arrival, |first| first.min(seen.arrival)));
         self.last = self.last.max(Some(seen.arrival));
-        self.last_due = self.last_due.max(due);
         *self.protocols.entry(seen.protocol).or_default() += 1;
         /// Tokens that clients make up are no reason to use memory.
         const METHODS: usize = 100;
@@ -207,11 +198,14 @@ impl fmt::Display for Survey {
 mod tests {
     use super::*;
     use crate::change::Rule;
+    use crate::schedule::Pace;
     use crate::testing::{Recording, exchange};
 
     fn plan(recording: &Recording, pace: Pace) -> (ExitStatus, String) {
-        let config =
-            ReplayConfig { pace, ..ReplayConfig::new(recording.store.clone(), Recording::window(), Vec::new()) };
+        let config = ReplayConfig {
+            pacing: pace.into(),
+            ..ReplayConfig::new(recording.store.clone(), Recording::window(), Vec::new())
+        };
         let mut out = Vec::new();
         let status = print(&config, true, &Stop::new(), &mut out).unwrap();
         (status, String::from_utf8(out).unwrap())

@@ -7,13 +7,13 @@ use umbra_common::store::Store;
 use umbra_common::time::Timestamp;
 
 use super::finish::Ended;
-use crate::admin::Admin;
-use crate::command::ReplayConfig;
+use crate::admin::{Admin, Commands, Mode};
+use crate::command::{Pacing, ReplayConfig};
 use crate::error::RunError;
 use crate::lane::{Lane, Purpose, WindowFeed, conduct};
 use crate::merge::Ordered;
 use crate::report::{Progress, Report};
-use crate::schedule::{OnSchedule, StartLine};
+use crate::schedule::{Control, Pacer, StartLine, Strain, Throttle};
 use crate::stop::Stop;
 use crate::target::{Guard, Preparer};
 
@@ -25,7 +25,9 @@ pub fn replay(config: ReplayConfig, stop: Stop) -> Result<Report, RunError> {
 }
 
 pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError> {
-    let admin = Admin::start(config.reporting.admin)?;
+    let control = Arc::new(Control::default());
+    let commands = Commands { control: control.clone(), stop: stop.clone(), mode: Mode::Replay };
+    let admin = Admin::start(config.reporting.admin.as_ref(), commands)?;
     let store = Store::open(&config.store)?;
     let plan = store.plan(config.window)?;
     let inner = Stop::new();
@@ -40,14 +42,19 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
             window: config.window,
             filter: config.filter.clone(),
             shard: config.shard,
-            pace: config.pace,
+            longest_gap: config.pacing.longest_gap,
             preparer,
         };
-        let turn = Box::new(OnSchedule::new(line.clone()));
+        let pacer = |strain: &Arc<Strain>| {
+            let Pacing { pace, max_rate, behind, goals, .. } = config.pacing.clone();
+            let throttle = goals.map(|goals| Throttle::new(target.name.clone(), goals, strain.clone()));
+            let pacer = Pacer::for_window(pace, line.clone(), control.clone());
+            pacer.capped(max_rate).behind(behind).with(throttle)
+        };
         let lane = |work| feed.run(work);
-        lanes.push(Lane::start(target.clone(), &config.sending, turn, Purpose::Window, tally, &inner, lane)?);
+        lanes.push(Lane::start(target.clone(), &config.sending, pacer, Purpose::Window, tally, &inner, lane)?);
     }
-    admin.watch(&lanes, false);
+    admin.watch(&lanes);
     let mut progress = Progress::start(plan.at_most());
     let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));
     progress.clear();
@@ -56,7 +63,7 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
     let began = started.map(|start| Timestamp::now().before(Instant::now().saturating_duration_since(start)));
     let report = Report {
         window: Some(config.window.into()),
-        pace: config.pace.to_string(),
+        pace: config.pacing.to_string(),
         started: began.map(|at| at.to_string()).unwrap_or_default(),
         seconds,
         interrupted: conducted.interrupted,

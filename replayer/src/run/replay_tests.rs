@@ -9,7 +9,7 @@ use umbra_common::exchange::{Body, Exchange, HttpVersion};
 
 use super::replay;
 use crate::command::ReplayConfig;
-use crate::schedule::Pace;
+use crate::schedule::{Pace, Place};
 use crate::stop::Stop;
 use crate::target::Target;
 use crate::testing::{Receiver, Recording, exchange};
@@ -19,7 +19,10 @@ fn every_millisecond(count: u64) -> Vec<Exchange> {
 }
 
 fn config(recording: &Recording, targets: Vec<Target>) -> ReplayConfig {
-    ReplayConfig { pace: Pace::Max, ..ReplayConfig::new(recording.store.clone(), Recording::window(), targets) }
+    ReplayConfig {
+        pacing: Pace::Max.into(),
+        ..ReplayConfig::new(recording.store.clone(), Recording::window(), targets)
+    }
 }
 
 #[test]
@@ -48,14 +51,17 @@ fn no_request_leaves_before_it_is_due() {
     {
         let before = receiver.received().len();
         let start = Instant::now();
-        let report =
-            replay(ReplayConfig { pace, ..config(&recording, vec![receiver.target("a")]) }, Stop::new()).unwrap();
+        let report = replay(
+            ReplayConfig { pacing: pace.clone().into(), ..config(&recording, vec![receiver.target("a")]) },
+            Stop::new(),
+        )
+        .unwrap();
         assert_eq!(report.targets[0].ledger.state("answered"), 200);
         assert!(report.targets[0].lag.is_some());
         let arrivals: Vec<_> = receiver.received()[before..].iter().map(|r| (r.target.clone(), r.at)).collect();
         for (path, at) in arrivals {
             let index: u64 = path[1..].parse().unwrap();
-            let due = pace.due(index, Duration::from_millis(index)).unwrap();
+            let due = pace.due(Place { index, elapsed: Duration::from_millis(index) }).unwrap();
             assert!(at >= start + due, "{pace}: {path} came {:?} early", (start + due) - at);
         }
     }
@@ -93,7 +99,7 @@ fn a_target_that_is_slow_changes_nothing_for_another() {
     let fast = Receiver::start();
     let slow = Receiver::answering(Duration::from_millis(20), |_| http::Response::default());
     let mut config = config(&recording, vec![slow.target("slow"), fast.target("fast")]);
-    config.pace = Pace::default();
+    config.pacing = Pace::default().into();
     config.sending.connections = 1;
     let report = replay(config, Stop::new()).unwrap();
     assert!(report.targets.iter().all(|t| t.ledger.state("answered") == 400));
@@ -176,7 +182,7 @@ fn a_stop_finishes_what_is_in_flight_and_counts_the_rest() {
     let recording = Recording::of(&every_millisecond(5000));
     let receiver = Receiver::answering(Duration::from_millis(100), |_| http::Response::default());
     let stop = Stop::new();
-    let config = ReplayConfig { pace: Pace::default(), ..config(&recording, vec![receiver.target("a")]) };
+    let config = ReplayConfig { pacing: Pace::default().into(), ..config(&recording, vec![receiver.target("a")]) };
     let running = std::thread::spawn({
         let stop = stop.clone();
         move || replay(config, stop)

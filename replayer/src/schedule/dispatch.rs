@@ -1,74 +1,89 @@
-//! The dispatcher: a thread of its own that wakes for each due time, because an asynchronous timer ticks at 1 ms.
+//! The dispatcher: waits for each request's turn.
+//!
+//! It is a task on the sender's own thread, woken by the kernel's timer, and not a thread beside it: a request that is due
+//! then costs one wake-up instead of two, and whoever decides knows what is in flight.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-
-use super::Turn;
-use crate::stop::Stop;
+use super::{Alarm, Look, Pacer, Slot};
 
 /// Something to send, and when.
 #[derive(Debug)]
 pub struct Scheduled<T> {
-    /// After the start; nothing where the pace has no schedule.
-    pub due: Option<Duration>,
+    /// When it may leave.
+    pub slot: Slot,
     /// What to send.
     pub item: T,
 }
 
-/// Something whose time has come.
+/// Asks the pacer, and sleeps as long as it says.
 #[derive(Debug)]
-pub struct Due<T> {
-    /// The instant it was due at.
-    pub at: Option<Instant>,
-    /// What to send.
-    pub item: T,
+pub struct Dispatcher {
+    pacer: Mutex<Pacer>,
+    alarm: Alarm,
 }
 
-/// Hands items on when they are due, until there are no more, the run is stopped, or nobody takes them any more. What is
-/// due at the same time goes together: the receiver is woken once.
-///
-/// A receiver that is slow holds this up: what is then sent late is sent late, and nothing is lost.
-pub fn dispatch<T>(
-    items: &crossbeam_channel::Receiver<Vec<Scheduled<T>>>,
-    turn: &mut dyn Turn,
-    to: &mpsc::Sender<Vec<Due<T>>>,
-    stop: &Stop,
-) {
-    for handful in items {
-        let mut rest = handful.into_iter().peekable();
-        while let Some(Scheduled { due, item }) = rest.next() {
-            let Some(at) = turn.wait(due, stop) else { return };
-            let mut together = vec![Due { at, item }];
-            while let Some(at) = rest.peek().and_then(|next| turn.now(next.due)) {
-                together.extend(rest.next().map(|next| Due { at, item: next.item }));
-            }
-            if to.blocking_send(together).is_err() {
-                return;
+/// What became of a request's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is now. The instant is the one it was due at, where there is a schedule.
+    Now(Option<Instant>),
+    /// It has passed: the request is behind by more than it may be.
+    Passed,
+}
+
+/// The longest sleep without a look at what an operator has asked for meanwhile.
+const SLICE: Duration = Duration::from_millis(50);
+
+impl Dispatcher {
+    /// With an alarm of the runtime that it will run on.
+    pub fn new(pacer: Pacer, alarm: Alarm) -> Self {
+        Self { pacer: Mutex::new(pacer), alarm }
+    }
+
+    /// Waits for a request's turn; for one task at a time.
+    pub async fn turn(&self, slot: Slot) -> Turn {
+        loop {
+            let now = Instant::now();
+            let look = self.pacer().look(slot, now);
+            match look {
+                Look::Go(due) => return Turn::Now(due),
+                Look::Behind => return Turn::Passed,
+                Look::Wait(until) => self.alarm.until(until.min(now + SLICE)).await,
             }
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schedule::{OnSchedule, StartLine};
-    use std::sync::Arc;
+    /// Waits until a request is due, whatever a cap says; for the task that waits for turns.
+    pub async fn due(&self, slot: Slot) -> Option<Instant> {
+        loop {
+            let now = Instant::now();
+            let due = self.pacer().due(slot, now);
+            match due {
+                Ok(due) => return due,
+                Err(until) => self.alarm.until(until.min(now + SLICE)).await,
+            }
+        }
+    }
 
-    #[test]
-    fn everything_is_handed_on_in_order_and_what_is_due_together_goes_together() {
-        let (queue, items) = crossbeam_channel::bounded(2);
-        let (to, mut shots) = mpsc::channel(100);
-        let scheduled = |(item, millis)| Scheduled { due: Some(Duration::from_millis(millis)), item };
-        queue.send([(1, 0), (2, 0), (3, 0), (4, 30)].map(scheduled).into()).unwrap();
-        queue.send([(5, 30), (6, 40)].map(scheduled).into()).unwrap();
-        drop(queue);
-        dispatch(&items, &mut OnSchedule::new(Arc::new(StartLine::new(1, None))), &to, &Stop::new());
-        drop(to);
-        let handed: Vec<Vec<_>> =
-            std::iter::from_fn(|| shots.try_recv().ok()).map(|d| d.into_iter().map(|d| d.item).collect()).collect();
-        assert_eq!(handed[0], [1, 2, 3]);
-        assert_eq!(handed.concat(), [1, 2, 3, 4, 5, 6]);
+    /// Waits until one that has had its turn may leave once more; for any task.
+    pub async fn again(&self) {
+        loop {
+            let now = Instant::now();
+            let look = self.pacer().look(Slot::Free, now);
+            let Look::Wait(until) = look else { return };
+            tokio::time::sleep_until(until.min(now + SLICE).into()).await;
+        }
+    }
+
+    /// A request that left at `sent` has ended now.
+    pub fn note(&self, sent: Instant, latency: Option<Duration>, error: bool) {
+        self.pacer().note(sent, Instant::now(), latency, error);
+    }
+
+    /// Never held over a wait, and nobody else runs on this thread: it is free.
+    fn pacer(&self) -> MutexGuard<'_, Pacer> {
+        self.pacer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

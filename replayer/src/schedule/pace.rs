@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use umbra_common::rate::{Rate, RateParseError};
 
-use super::{Ramp, Speed};
+use super::{Place, Ramp, Speed, Steps};
 use crate::text::serde_as_text;
 
 /// How fast a window is sent. **Invariant**: due times are absolute; none depends on when anything was really sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// With the gaps of the recording, times a speed.
     Recorded(Speed),
@@ -18,20 +18,27 @@ pub enum Pace {
     Constant(Rate),
     /// Evenly, at a rate that changes.
     Ramp(Ramp),
+    /// Evenly, at rates that follow each other.
+    Steps(Steps),
     /// As fast as the target takes it: no schedule, no lag.
     Max,
 }
 
 impl Pace {
-    /// When an exchange is due after the start: the `index`-th of the window, `since_first` after the window's first
-    /// one arrived. `None` where there is no schedule.
-    pub fn due(&self, index: u64, since_first: Duration) -> Option<Duration> {
+    /// When an exchange is due after the start. `None` where there is no schedule.
+    pub fn due(&self, place: Place) -> Option<Duration> {
         match self {
-            Self::Recorded(speed) => Some(speed.stretch(since_first)),
-            Self::Constant(rate) => Some(rate.due(index)),
-            Self::Ramp(ramp) => Some(ramp.due(index)),
+            Self::Recorded(speed) => Some(speed.stretch(place.elapsed)),
+            Self::Constant(rate) => Some(rate.due(place.index)),
+            Self::Ramp(ramp) => Some(ramp.due(place.index)),
+            Self::Steps(steps) => Some(steps.due(place.index)),
             Self::Max => None,
         }
+    }
+
+    /// The rate, of a pace that is nothing else.
+    pub fn rate(&self) -> Option<Rate> {
+        if let Self::Constant(rate) = self { Some(*rate) } else { None }
     }
 }
 
@@ -47,6 +54,7 @@ impl fmt::Display for Pace {
             Self::Recorded(speed) => write!(f, "recorded x {}", speed.to_string().trim_end_matches('x')),
             Self::Constant(rate) => write!(f, "{rate}"),
             Self::Ramp(ramp) => write!(f, "{ramp}"),
+            Self::Steps(steps) => write!(f, "{steps}"),
             Self::Max => f.write_str("max"),
         }
     }
@@ -88,10 +96,11 @@ mod tests {
     #[test]
     fn each_pace_knows_when_the_nth_is_due() {
         let second = Duration::from_secs(1);
-        let due = |pace: Pace| pace.due(10, second);
+        let due = |pace: Pace| pace.due(Place { index: 10, elapsed: second });
         assert_eq!(due(Pace::default()), Some(second));
         assert_eq!(due(Pace::Recorded("4x".parse().unwrap())), Some(second / 4));
         assert_eq!(due(Pace::Constant("5/s".parse().unwrap())), Some(2 * second));
+        assert_eq!(due(Pace::Steps("4/s:1s,6/s:1s".parse().unwrap())), Some(2 * second));
         assert_eq!(due(Pace::Max), None);
         assert_eq!("max".parse(), Ok(RateOrMax::Max));
         assert!("fast".parse::<RateOrMax>().is_err());
@@ -106,11 +115,12 @@ mod tests {
                 Pace::Recorded("0.37x".parse().unwrap()),
                 Pace::Constant(Rate::per_second(per).unwrap()),
                 Pace::Ramp("3/s..900/s:7s".parse().unwrap()),
+                Pace::Steps("3/s:2s,900/s:1s,7/s".parse().unwrap()),
             ] {
                 let (mut at, mut last) = (0, Duration::ZERO);
                 for (index, gap) in gaps.iter().enumerate() {
                     at += gap;
-                    let due = pace.due(index as u64, Duration::from_nanos(at)).unwrap();
+                    let due = pace.due(Place { index: index as u64, elapsed: Duration::from_nanos(at) }).unwrap();
                     prop_assert!(due >= last);
                     last = due;
                 }

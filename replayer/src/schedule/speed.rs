@@ -31,6 +31,12 @@ impl Speed {
         let nanos = recorded.as_nanos() * u128::from(MILLION) / u128::from(self.millionths);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+
+    /// How much recorded time passes in so much time at this speed, rounded down to a nanosecond.
+    pub fn recorded(self, passed: Duration) -> Duration {
+        let nanos = passed.as_nanos() * u128::from(self.millionths) / u128::from(MILLION);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
 }
 
 /// A text that is no speed.
@@ -79,6 +85,7 @@ mod tests {
         assert_eq!("3x".parse::<Speed>().unwrap().stretch(day), Duration::from_secs(28_800));
         assert_eq!("0.5x".parse::<Speed>().unwrap().stretch(day), 2 * day);
         assert_eq!(Speed::RECORDED.stretch(Duration::from_nanos(7)), Duration::from_nanos(7));
+        assert_eq!("0.5x".parse::<Speed>().unwrap().recorded(2 * day), day);
     }
 
     proptest! {

@@ -1,42 +1,89 @@
-//! The due times of one window, in the order in which its exchanges arrived.
+//! The places of one window's exchanges, in the order in which they arrived.
 
 use std::time::Duration;
 
 use umbra_common::time::Timestamp;
 
-use super::Pace;
+use super::Place;
 
-/// Gives each exchange its due time.
+/// Gives each exchange its place.
+///
+/// **Invariant**: every exchange of the window is given one, also those that other shards send. So all shards have one
+/// timetable, and shorten the same gaps.
 #[derive(Debug)]
 pub struct Timetable {
-    pace: Pace,
-    first: Option<Timestamp>,
+    longest_gap: Option<Duration>,
     index: u64,
+    first: Option<Timestamp>,
+    /// The latest arrival so far.
+    last: Timestamp,
+    /// How much has been cut out of gaps so far.
+    cut: Duration,
 }
 
 impl Timetable {
-    /// An empty one.
-    pub fn new(pace: Pace) -> Self {
-        Self { pace, first: None, index: 0 }
+    /// An empty one. Gaps without an arrival that are longer than `longest_gap` become as long as that.
+    pub fn new(longest_gap: Option<Duration>) -> Self {
+        Self { longest_gap, index: 0, first: None, last: Timestamp::ZERO, cut: Duration::ZERO }
     }
 
-    /// When the next exchange is due after the start; nothing where the pace has no schedule.
-    ///
-    /// Every exchange of the window counts, also those that other shards send: all shards have one timetable.
-    pub fn next(&mut self, arrival: Timestamp) -> Option<Duration> {
+    /// The next one's place. One that comes out of order lies where it arrived, which is in the past.
+    pub fn next(&mut self, arrival: Timestamp) -> Place {
         let first = *self.first.get_or_insert(arrival);
-        let due = self.pace.due(self.index, arrival.since(first));
+        if self.index > 0
+            && let Some(longest) = self.longest_gap
+        {
+            self.cut += arrival.since(self.last).saturating_sub(longest);
+        }
+        self.last = self.last.max(arrival);
+        let index = self.index;
         self.index += 1;
-        due
+        Place { index, elapsed: arrival.since(first).saturating_sub(self.cut) }
     }
 
-    /// How many have been given a time.
-    pub fn len(&self) -> u64 {
-        self.index
+    /// How much shorter the window has become by its gaps.
+    pub fn cut(&self) -> Duration {
+        self.cut
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(nanos: u64) -> Timestamp {
+        Timestamp::ZERO.after(Duration::from_nanos(nanos))
     }
 
-    /// Whether none has.
-    pub fn is_empty(&self) -> bool {
-        self.index == 0
+    #[test]
+    fn a_gap_is_as_long_as_it_may_be() {
+        let second = Duration::from_secs(1);
+        let mut table = Timetable::new(Some(5 * second));
+        let arrivals = [0u64, 2, 62, 63, 3600];
+        let elapsed = arrivals.map(|s| table.next(at(s * 1_000_000_000)).elapsed.as_secs());
+        assert_eq!(elapsed, [0, 2, 7, 8, 13]);
+        assert_eq!(table.cut(), Duration::from_secs(3587));
+        let mut whole = Timetable::new(None);
+        assert_eq!(arrivals.map(|s| whole.next(at(s * 1_000_000_000)).elapsed.as_secs()), arrivals);
+    }
+
+    proptest! {
+        /// Places count up; what is shorter than the limit keeps its length to the nanosecond, and nothing is longer.
+        #[test]
+        fn only_long_gaps_change(gaps in prop::collection::vec(0u64..1 << 34, 1..80), longest in 1u64..1 << 34) {
+            let mut table = Timetable::new(Some(Duration::from_nanos(longest)));
+            let mut arrival = 1 << 40;
+            let mut last = table.next(at(arrival));
+            for (count, gap) in gaps.iter().enumerate() {
+                arrival += gap;
+                let place = table.next(at(arrival));
+                prop_assert_eq!(place.index, count as u64 + 1);
+                prop_assert_eq!(place.elapsed - last.elapsed, Duration::from_nanos(*gap.min(&longest)));
+                last = place;
+            }
+            let whole: u64 = gaps.iter().sum();
+            prop_assert_eq!(last.elapsed + table.cut(), Duration::from_nanos(whole));
+        }
     }
 }

@@ -3,16 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use umbra_common::ledger::{ReplayOutcome, ReplaySkip};
 
 use super::connect::Connections;
 use super::send::{Keep, Reply, SendError, Sent, Unanswered, send};
 use super::sessions::Sessions;
-use super::{ShadowRequest, TargetUrl};
+use super::{Protocol, ShadowRequest, TargetUrl};
 use crate::carry::{Answered, Memory};
 use crate::report::{Account, Figures, Live, Receipt};
-use crate::schedule::Due;
+use crate::schedule::{Dispatcher, Intake, Scheduled, Turn};
 use crate::stop::{Stop, Urgency};
 
 /// A shadow request with its place in the ledger.
@@ -26,6 +26,9 @@ pub struct Shot<R: Receipt, C> {
     /// Not sent any more after this: it is too old then.
     pub expires: Option<Instant>,
 }
+
+/// A shot whose turn it is, with the instant it was due at.
+type Due<R, C> = (Option<Instant>, Shot<R, C>);
 
 /// What a target that cannot be connected to means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,9 @@ pub enum Patience {
 pub struct Manner {
     /// The longest a request may take, the connection included.
     pub timeout: Duration,
-    /// The most requests in flight.
+    /// The most HTTP/1.1 connections, and so the most HTTP/1.1 requests in flight.
+    pub connections: usize,
+    /// The most requests in flight, over whatever protocol.
     pub in_flight: usize,
     /// What a target that is away means.
     pub patience: Patience,
@@ -51,10 +56,46 @@ pub struct Manner {
 pub struct Sender {
     connections: Connections,
     manner: Manner,
+    dispatcher: Dispatcher,
     memory: Option<Arc<Memory>>,
     figures: Arc<Mutex<Figures>>,
     live: Arc<Live>,
     stop: Stop,
+}
+
+/// Room for requests in flight. A request has its slot before its turn: one that waited for a slot afterwards would leave
+/// when the schedule and the cap did not mean it to.
+struct Slots {
+    all: Arc<Semaphore>,
+    all_count: u32,
+    connections: Arc<Semaphore>,
+}
+
+/// One request's room; given back when dropped.
+type Slot = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
+impl Slots {
+    fn new(manner: Manner) -> Self {
+        // More permits than a semaphore can have are as good as no limit; as many have to fit into the wait for all.
+        let count = |n: usize| u32::try_from(n.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX >> 4);
+        let semaphore = |n: usize| Arc::new(Semaphore::new(count(n) as usize));
+        let (all, connections) = (semaphore(manner.in_flight), semaphore(manner.connections));
+        Self { all, all_count: count(manner.in_flight), connections }
+    }
+
+    /// Nothing where the semaphores were closed, which they never are.
+    async fn take(&self, protocol: Protocol) -> Option<Slot> {
+        let slot = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        let connection = match protocol {
+            Protocol::H1 => Some(Arc::clone(&self.connections).acquire_owned().await.ok()?),
+            Protocol::H2 => None,
+        };
+        Some((slot, connection))
+    }
+
+    async fn all_back(&self) {
+        drop(self.all.acquire_many(self.all_count).await);
+    }
 }
 
 impl Sender {
@@ -62,62 +103,36 @@ impl Sender {
     pub fn new(
         url: &TargetUrl,
         manner: Manner,
+        dispatcher: Dispatcher,
         memory: Option<Arc<Memory>>,
-        figures: Arc<Mutex<Figures>>,
-        live: Arc<Live>,
+        (figures, live): (Arc<Mutex<Figures>>, Arc<Live>),
         stop: Stop,
     ) -> Arc<Self> {
-        Arc::new(Self { connections: Connections::to(url), manner, memory, figures, live, stop })
+        Arc::new(Self { connections: Connections::to(url), manner, dispatcher, memory, figures, live, stop })
     }
 
-    /// Sends what comes until nothing more does, and waits for what is in flight. A stop drops what has not left.
-    pub async fn run<R: Receipt, C: Send + 'static>(self: Arc<Self>, mut shots: mpsc::Receiver<Vec<Due<Shot<R, C>>>>) {
-        // More permits than a semaphore can have are as good as no limit; as many have to fit into the wait below.
-        let limit = u32::try_from(self.manner.in_flight.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX >> 4);
-        let slots = Arc::new(Semaphore::new(limit as usize));
+    /// Sends what comes, each at its turn, until nothing more does, and waits for what is in flight. A stop drops what has
+    /// not left.
+    pub async fn run<R: Receipt, C: Send + 'static>(self: Arc<Self>, mut intake: Intake<Shot<R, C>>) {
+        let slots = Slots::new(self.manner);
         let sessions = Arc::new(Sessions::new());
         let work = async {
-            let drained = self.stop.wait(Urgency::Drain);
-            tokio::pin!(drained);
-            'all: loop {
-                let shots = tokio::select! {
-                    biased;
-                    shots = shots.recv() => shots,
-                    () = &mut drained => break,
-                };
-                let Some(shots) = shots else { break };
-                for shot in shots {
-                    let session = shot.item.shadow.session.clone();
-                    let Some(shot) = sessions.enter(session.as_ref(), shot) else { continue };
-                    // What waits for a slot holds up its own lane only.
-                    let slot = tokio::select! {
-                        biased;
-                        slot = Arc::clone(&slots).acquire_owned() => slot,
-                        () = &mut drained => break 'all,
-                    };
-                    let (sender, sessions) = (Arc::clone(&self), Arc::clone(&sessions));
-                    let shooting = async move {
-                        let mut next = Some(shot);
-                        while let Some(shot) = next {
-                            sender.shoot(shot).await;
-                            next = session.as_ref().and_then(|session| sessions.next(session));
-                        }
-                        drop(slot);
-                    };
-                    tokio::spawn(shooting);
-                }
+            tokio::select! {
+                biased;
+                () = self.stop.wait(Urgency::Drain) => {}
+                () = self.send_all(&mut intake, &slots, &sessions) => {}
             }
-            // Dropping the channel ends what is in it as interrupted, and a dispatcher that waits for room in it.
-            drop(shots);
-            let idle = slots.acquire_many(limit);
+            // What is inside ends as interrupted, and a feeder that waits for room goes on.
+            drop(intake);
+            let idle = slots.all_back();
             tokio::pin!(idle);
             tokio::select! {
                 biased;
-                _ = &mut idle => return,
+                () = &mut idle => return,
                 // What waits for its session's turn has not left.
                 () = self.stop.wait(Urgency::Drain) => sessions.clear(),
             }
-            drop(idle.await);
+            idle.await;
         };
         tokio::select! {
             () = work => {}
@@ -125,8 +140,62 @@ impl Sender {
         }
     }
 
-    async fn shoot<R: Receipt, C>(&self, shot: Due<Shot<R, C>>) {
-        let Due { at: due, item: Shot { shadow, account, charge, expires } } = shot;
+    async fn send_all<R: Receipt, C: Send + 'static>(
+        self: &Arc<Self>,
+        intake: &mut Intake<Shot<R, C>>,
+        slots: &Slots,
+        sessions: &Arc<Sessions<Due<R, C>>>,
+    ) {
+        while let Some(handful) = intake.next().await {
+            for Scheduled { slot, item } in handful {
+                let session = item.shadow.session.clone();
+                if let Some(session) = session.as_ref().filter(|session| sessions.is_busy(session)) {
+                    let due = self.dispatcher.due(slot).await;
+                    if sessions.is_busy(session) {
+                        // It leaves after the one before it, and asks the cap then.
+                        let _ = sessions.enter(Some(session), (due, item));
+                        continue;
+                    }
+                }
+                // What waits here holds up its own lane only.
+                let Some(room) = slots.take(item.shadow.protocol).await else { return };
+                let due = match self.dispatcher.turn(slot).await {
+                    Turn::Now(due) => due,
+                    Turn::Passed => {
+                        item.account.end(ReplayOutcome::Skipped(ReplaySkip::Behind));
+                        continue;
+                    }
+                };
+                // Nobody else enters, so no other of its session can be under way.
+                let Some(first) = sessions.enter(session.as_ref(), (due, item)) else { continue };
+                let (sender, sessions) = (Arc::clone(self), Arc::clone(sessions));
+                let shooting = async move {
+                    let mut next = Some(first);
+                    while let Some((due, shot)) = next {
+                        sender.shoot(due, shot).await;
+                        next = session.as_ref().and_then(|session| sessions.next(session));
+                        if next.is_some() && !sender.may_again().await {
+                            break;
+                        }
+                    }
+                    drop(room);
+                };
+                tokio::spawn(shooting);
+            }
+        }
+    }
+
+    /// Waits for the cap to let one more leave whose turn has been; `false` where the run is stopped first.
+    async fn may_again(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stop.wait(Urgency::Drain) => false,
+            () = self.dispatcher.again() => true,
+        }
+    }
+
+    async fn shoot<R: Receipt, C>(&self, due: Option<Instant>, shot: Shot<R, C>) {
+        let Shot { shadow, account, charge, expires } = shot;
         let ShadowRequest { mut request, protocol, recorded, session, carried, .. } = shadow;
         let memory = self.memory.as_deref().zip(session).zip(carried);
         if let Some(((memory, session), _)) = &memory {
@@ -139,7 +208,8 @@ impl Sender {
         };
         let bytes = request.body().len();
         let _in_flight = self.live.enter();
-        if expires.is_some_and(|at| at < Instant::now()) {
+        let begun = Instant::now();
+        if expires.is_some_and(|at| at < begun) {
             return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
         }
         let mut sent = send(&self.connections, request, protocol, self.manner.timeout, keep).await;
@@ -157,11 +227,16 @@ impl Sender {
                 return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
             }
             pause = LONGEST_PAUSE.min(2 * pause);
+            // All that wait for the target try again when it is back: under the cap, not at once.
+            if !self.may_again().await {
+                return;
+            }
             sent = send(&self.connections, request, protocol, self.manner.timeout, keep).await;
         }
         let Sent { at, result } = sent;
         let lag = due.zip(at).map(|(due, at)| at.saturating_duration_since(due));
         self.live.sent(lag, result.as_ref().ok().map(|reply| reply.answer.latency));
+        self.note(at.unwrap_or(begun), &result);
         if let Some((((memory, session), carried), Ok(Reply { kept: Some((headers, body)), .. }))) =
             memory.zip(Some(&result))
         {
@@ -184,6 +259,16 @@ impl Sender {
         drop(figures);
         account.end(outcome);
         drop(charge);
+    }
+
+    /// Tells the pace what came of a request that left, or was tried, at `tried`.
+    fn note(&self, tried: Instant, result: &Result<Reply, Unanswered>) {
+        let (took, error) = match result {
+            Ok(reply) => (Some(reply.answer.latency), reply.answer.is_error()),
+            Err(Unanswered { error: SendError::Timeout, .. }) => (Some(tried.elapsed()), true),
+            Err(_) => (None, true),
+        };
+        self.dispatcher.note(tried, took, error);
     }
 }
 

@@ -60,6 +60,11 @@ impl<T> Sessions<T> {
         Self { under_way: Mutex::default() }
     }
 
+    /// Whether one of the session is under way.
+    pub(super) fn is_busy(&self, session: &Bytes) -> bool {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).contains_key(session)
+    }
+
     /// Gives the item back where no other of its session is under way; keeps it until then otherwise.
     pub(super) fn enter(&self, session: Option<&Bytes>, item: T) -> Option<T> {
         let Some(session) = session else { return Some(item) };
