@@ -198,6 +198,10 @@ pub trait Follow: Send {
     /// The partitions held now and the number there are: the share of a fleet-wide rate.
     fn share(&self) -> Share;
 
+    /// How many records of the partitions held now are not done yet, where that is known: some seconds old, and an upper
+    /// bound, because offsets can have gaps.
+    fn behind(&self) -> Result<Option<u64>, StoreError>;
+
     /// Writes the positions that are done and leaves the group.
     fn close(self: Box<Self>) -> Result<(), StoreError>;
 }

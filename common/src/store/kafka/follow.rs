@@ -147,6 +147,10 @@ impl Follow for Follower {
         Ok(())
     }
 
+    fn behind(&self) -> Result<Option<u64>, StoreError> {
+        Ok(self.consumer.client().context().behind())
+    }
+
     fn share(&self) -> Share {
         self.consumer.client().context().share()
     }

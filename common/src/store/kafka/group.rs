@@ -8,7 +8,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 
 use super::metadata::{Found, find};
 use super::trouble::{self, Trouble};
@@ -35,17 +35,31 @@ struct Held {
     failed: Option<KafkaError>,
     /// Partitions that were taken away since this was last asked for.
     lost: Vec<i32>,
+    /// How many records of each partition are not done yet, as librdkafka last said.
+    behind: BTreeMap<i32, u64>,
 }
 
 impl Group {
     pub(super) fn new(topic: &str, starts: BTreeMap<i32, i64>) -> Self {
-        let held = Held { partitions: BTreeSet::new(), of: starts.len(), failed: None, lost: Vec::new() };
+        let held = Held {
+            partitions: BTreeSet::new(),
+            of: starts.len(),
+            failed: None,
+            lost: Vec::new(),
+            behind: BTreeMap::new(),
+        };
         Self { topic: topic.to_owned(), starts, held: Mutex::new(held), trouble: Trouble::default() }
     }
 
     pub(super) fn share(&self) -> Share {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         Share { held: held.partitions.iter().copied().collect(), of: held.of }
+    }
+
+    /// How many records of the held partitions are not done yet; nothing until that is known of each.
+    pub(super) fn behind(&self) -> Option<u64> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.partitions.iter().map(|partition| held.behind.get(partition).copied()).sum()
     }
 
     pub(super) fn holds(&self, partition: i32) -> bool {
@@ -135,6 +149,14 @@ impl ClientContext for Group {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.trouble.note(&error, reason);
+    }
+
+    fn stats(&self, mut statistics: Statistics) {
+        let Some(topic) = statistics.topics.remove(&self.topic) else { return };
+        let known = topic.partitions.iter();
+        // Negative where nothing has been fetched or stored yet.
+        let known = known.filter_map(|(id, at)| Some((*id, u64::try_from(at.consumer_lag_stored).ok()?)));
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).behind = known.collect();
     }
 }
 

@@ -82,7 +82,9 @@ const READ: [(&str, &str); 4] = [
 
 const MARKS: [(&str, &str); 2] = [("group.id", GROUP), ("enable.auto.commit", "false")];
 
-const FOLLOW: [(&str, &str); 5] = [
+const FOLLOW: [(&str, &str); 6] = [
+    // How often it is said how much is left to read.
+    ("statistics.interval.ms", "2000"),
     ("enable.auto.commit", "true"),
     ("auto.commit.interval.ms", "1000"),
     // Where everything there is has been read, missing parts of a record do not come any more.

@@ -13,6 +13,8 @@ use super::source::before_start;
 use super::{PARTITION, schema};
 use crate::store::{Follow, Next, Position, Share, Start, StoreError, Stored};
 
+/// Sequence numbers have few gaps, and counting rows would take as long as there are.
+const LAST: &str = "SELECT COALESCE(MAX(seq), 0) FROM exchanges";
 const PAGE: &str = "SELECT seq, value FROM exchanges WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 /// How often the file is looked at while nothing comes.
 const POLL: Duration = Duration::from_millis(20);
@@ -38,6 +40,8 @@ pub(in crate::store) struct Follower {
     asked: Option<Instant>,
     /// Done, and not yet written.
     done: Option<i64>,
+    /// Up to here everything is done.
+    upto: i64,
     /// When another file was first seen under the name.
     moved: Option<Instant>,
 }
@@ -58,6 +62,7 @@ impl Follower {
             leased: None,
             asked: None,
             done: None,
+            upto: start,
             moved: None,
         };
         follower.keep_hold()?;
@@ -75,6 +80,7 @@ impl Follower {
             Ok(Some(seq)) => {
                 if self.leased.replace(now).is_none() {
                     self.last = seq;
+                    self.upto = seq;
                     self.page.clear();
                 }
             }
@@ -165,12 +171,21 @@ impl Follow for Follower {
     fn done(&mut self, upto: Position) -> Result<(), StoreError> {
         if self.leased.is_some() {
             self.done = self.done.max(Some(upto.offset));
+            self.upto = self.upto.max(upto.offset);
         }
         self.keep_hold()
     }
 
     fn tend(&mut self) -> Result<(), StoreError> {
         self.keep_hold()
+    }
+
+    fn behind(&self) -> Result<Option<u64>, StoreError> {
+        if self.leased.is_none() {
+            return Ok(Some(0));
+        }
+        let last: i64 = self.connection.prepare_cached(LAST)?.query_row((), |row| row.get(0))?;
+        Ok(Some(u64::try_from(last - self.upto).unwrap_or(0)))
     }
 
     fn share(&self) -> Share {
