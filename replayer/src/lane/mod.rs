@@ -7,6 +7,7 @@ mod outlet;
 mod tail;
 mod threads;
 mod tracker;
+mod waiting;
 mod window;
 
 pub(crate) use admit::{Admit, Candidate};

@@ -11,9 +11,10 @@ use umbra_common::time::Timestamp;
 use super::Feed;
 use super::outlet::Outgoing;
 use super::tracker::{Ticket, Tracker};
+use super::waiting::{Waiter, Waiting};
 use crate::error::RunError;
 use crate::read::Filter;
-use crate::report::Account;
+use crate::report::{Account, Live};
 use crate::schedule::{RateShare, Slot};
 use crate::target::{Guard, Preparer, ShadowRequest};
 
@@ -21,6 +22,8 @@ use crate::target::{Guard, Preparer, ShadowRequest};
 pub(crate) struct TailFeed {
     /// The group's reader.
     pub follow: Box<dyn Follow>,
+    /// Each exchange leaves so long after its arrival.
+    pub delay: Option<Duration>,
     /// Older exchanges are skipped.
     pub max_lag: Option<Duration>,
     /// Which exchanges are meant.
@@ -38,34 +41,50 @@ const WAIT: Duration = Duration::from_millis(100);
 /// How often what is done is told, and the share of the rate is looked at.
 const TEND_EVERY: Duration = Duration::from_millis(500);
 
+/// What has waited for its time goes into the lane this early.
+const AHEAD: Duration = Duration::from_secs(1);
+/// While as much waits as may: how soon to look again.
+const FULL: Duration = Duration::from_millis(20);
+/// What a request that waits costs beside its bytes.
+const OVERHEAD: usize = 1024;
+
 impl TailFeed {
     /// Feeds until the lane has ended; then waits for what is in flight, so that it is not sent again.
     pub(crate) fn run(mut self, mut feed: Feed<Ticket>) -> Result<(), RunError> {
         let tracker = Arc::new(Tracker::default());
+        let mut waiting = Waiting::new();
         let mut tended = None;
         while !feed.stop.is_stopped() {
-            self.tend(&tracker, &mut tended)?;
-            // What is pending must not wait for traffic that may not come.
+            self.tend(&feed.live, &tracker, &mut tended)?;
+            if !self.release(&mut waiting, &mut feed, &tracker, &mut tended)? {
+                break;
+            }
+            if waiting.is_full() {
+                std::thread::sleep(FULL);
+                continue;
+            }
+            // What is pending must not wait for traffic that may not come, nor what is due soon.
             let wait = if feed.outlet.has_pending() { Duration::ZERO } else { WAIT };
             let next = self.follow.next(wait)?;
-            let stop = &feed.stop;
+            let Feed { outlet, live, stop, .. } = &mut feed;
             let mut tick = || {
-                self.tend(&tracker, &mut tended)?;
+                self.tend(live, &tracker, &mut tended)?;
                 Ok(!stop.is_stopped())
             };
             let Next::Record(stored) = next else {
-                if feed.outlet.flush(&mut tick)? {
+                if outlet.flush(&mut tick)? {
                     continue;
                 }
                 break;
             };
-            if let Ok(exchange) = &stored.exchange {
-                feed.live.set_behind(Timestamp::now().since(exchange.arrival));
+            let arrival = stored.exchange.as_ref().ok().map(|exchange| exchange.arrival);
+            if let Some(arrival) = arrival {
+                live.set_behind(Timestamp::now().since(arrival));
             }
-            let expires = self.expires(&stored);
+            let (expires, position) = (self.expires(&stored), stored.position);
             let ticket = match &stored.exchange {
-                Err(DecodeError::Incomplete { .. }) => tracker.aside(stored.position),
-                _ => tracker.begin(stored.position),
+                Err(DecodeError::Incomplete { .. }) => tracker.aside(position),
+                _ => tracker.begin(position),
             };
             let account = Account::new(feed.ledger.open(), ticket);
             // One target that is production is reason enough to send to none.
@@ -76,15 +95,54 @@ impl TailFeed {
                     continue;
                 }
             };
-            let mut tick = || {
-                self.tend(&tracker, &mut tended)?;
-                Ok(!feed.stop.is_stopped())
-            };
-            if !feed.outlet.put(Outgoing { slot: Slot::Free, expires, shadow, account }, &mut tick)? {
+            let outgoing = Outgoing { slot: Slot::Free, expires, shadow, account };
+            if let (Some(delay), Some(arrival)) = (self.delay, arrival) {
+                let (due, size) = (arrival.after(delay), outgoing.shadow.size + OVERHEAD);
+                waiting.push(Waiter { due, position, size, item: outgoing });
+            } else if !self.put(outgoing, &mut feed, &tracker, &mut tended)? {
                 break;
             }
         }
+        drop(waiting);
         self.finish(feed, &tracker)
+    }
+
+    /// Hands on what is due soon. `false` where the lane has ended.
+    fn release(
+        &mut self,
+        waiting: &mut Waiting<Outgoing<Ticket>>,
+        feed: &mut Feed<Ticket>,
+        tracker: &Tracker,
+        tended: &mut Option<Instant>,
+    ) -> Result<bool, RunError> {
+        let now = Timestamp::now();
+        while let Some(Waiter { due, position, item, .. }) = waiting.pop(now.after(AHEAD)) {
+            if !self.follow.share().held.contains(&position.partition) {
+                item.account.end(ReplayOutcome::Skipped(ReplaySkip::Reassigned));
+                continue;
+            }
+            let slot = Slot::At(Instant::now() + due.since(Timestamp::now()));
+            if !self.put(Outgoing { slot, ..item }, feed, tracker, tended)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts one into the lane, waiting for room. `false` where the lane has ended.
+    fn put(
+        &mut self,
+        outgoing: Outgoing<Ticket>,
+        feed: &mut Feed<Ticket>,
+        tracker: &Tracker,
+        tended: &mut Option<Instant>,
+    ) -> Result<bool, RunError> {
+        let Feed { outlet, live, stop, .. } = feed;
+        let mut tick = || {
+            self.tend(live, tracker, tended)?;
+            Ok(!stop.is_stopped())
+        };
+        outlet.put(outgoing, &mut tick)
     }
 
     /// Tells the store once more, when the last answer has come.
@@ -105,12 +163,13 @@ impl TailFeed {
         Ok(())
     }
 
-    fn tend(&mut self, tracker: &Tracker, tended: &mut Option<Instant>) -> Result<(), RunError> {
+    fn tend(&mut self, live: &Live, tracker: &Tracker, tended: &mut Option<Instant>) -> Result<(), RunError> {
         if tended.is_some_and(|at| at.elapsed() < TEND_EVERY) {
             return Ok(());
         }
         *tended = Some(Instant::now());
         self.share.set(self.follow.share().fraction());
+        live.set_behind_records(self.follow.behind()?);
         self.tell(tracker)?;
         Ok(self.follow.tend()?)
     }

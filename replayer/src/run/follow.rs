@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use umbra_common::store::Store;
-use umbra_common::time::Timestamp;
+use umbra_common::time::{HumanDuration, Timestamp};
 
 use super::finish::Ended;
 use crate::admin::{Admin, Commands, Mode};
@@ -41,6 +41,7 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
         let feed = TailFeed {
             guard: Guard::new(target.clone(), config.sending.allow_production_target)?,
             follow: store.follow(&format!("{GROUP_PREFIX}{}", target.name), config.from)?,
+            delay: config.delay,
             max_lag: config.max_lag,
             filter: config.filter.clone(),
             share: share.clone(),
@@ -61,7 +62,7 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
     progress.clear();
     let report = Report {
         window: None,
-        pace: config.rate.map_or_else(|| "as recorded".into(), |rate| format!("at most {rate}")),
+        pace: pace(config),
         started: began.to_string(),
         seconds: start.elapsed().as_secs_f64(),
         interrupted: stop.is_stopped(),
@@ -70,6 +71,21 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
         targets: conducted.targets,
     };
     Ok(Ended { report, error: conducted.error, has_end: false })
+}
+
+/// The pace in words.
+fn pace(config: &FollowConfig) -> String {
+    let mut said = match config.delay {
+        None => "as it comes".to_owned(),
+        Some(delay) => format!("{} behind", HumanDuration(delay)),
+    };
+    if let Some(rate) = config.rate {
+        said += &format!(", at most {rate} over all replicas");
+    }
+    if let Some(goals) = &config.goals {
+        said += &format!(", while {goals}");
+    }
+    said
 }
 
 #[cfg(test)]
