@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use umbra_common::exchange::ExchangeId;
 use umbra_common::logs::LogFormat;
 use umbra_common::rate::Rate;
 use umbra_common::store::{Start, StoreConfig};
@@ -17,7 +16,7 @@ use crate::read::Filter;
 use crate::report::Gate;
 use crate::schedule::{Behind, Goals, Pace, Shard};
 use crate::target::{HostPolicy, Order, ProtocolPolicy, Target};
-use crate::traffic::Output;
+use crate::traffic::{IdPrefix, Output, Screen};
 
 /// One run of the program.
 #[derive(Clone, Debug)]
@@ -262,17 +261,31 @@ pub struct TrafficConfig {
     pub filter: Filter,
     /// How they are printed.
     pub output: Output,
+    /// Where they are printed.
+    pub screen: Screen,
     /// Which of them.
     pub look: Look,
 }
 
 /// Which exchanges are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
     /// Those of a window.
-    List(Window),
-    /// This one.
-    Show(ExchangeId),
+    List {
+        /// The window.
+        window: Window,
+        /// Whether to go on with those that are recorded from now on.
+        follow: bool,
+    },
+    /// The one whose id begins so.
+    Show(IdPrefix),
     /// Those that are recorded from now on.
     Tail,
+    /// Those of a window, counted by endpoint.
+    Top {
+        /// The window.
+        window: Window,
+        /// As many endpoints, the busiest first.
+        limit: usize,
+    },
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use umbra_common::store::StoreError;
-use umbra_common::time::Timestamp;
+use umbra_common::time::Window;
 
 /// A run that could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +50,22 @@ pub enum RunError {
     },
     /// An id that the store does not have.
     #[error(
-        "no exchange {id} in the store: it would have arrived at {arrival}; is it the right store, or has it expired?"
+        "no exchange {id} in the store{}; is it the right store, or has it expired?",
+        window.map_or_else(String::new, |w| format!(": it would have arrived in {w}"))
     )]
     UnknownId {
         /// As given.
-        id: umbra_common::exchange::ExchangeId,
+        id: String,
         /// The time in the id.
-        arrival: Timestamp,
+        window: Option<Window>,
+    },
+    /// A beginning that several ids have.
+    #[error("several exchanges begin with {id}: give more digits of one of\n  {ids}")]
+    AmbiguousId {
+        /// As given.
+        id: String,
+        /// The first that have it.
+        ids: String,
     },
     /// A thread cannot be started, or its runtime.
     #[error("cannot start {what}: {why}")]

@@ -160,7 +160,7 @@ pub(super) struct ReplayFlags {
     pub start_at: Option<When>,
 }
 
-/// `traffic list`, `show` and `tail`.
+/// `traffic list`, `show`, `tail` and `top`.
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct TrafficFlags {
@@ -175,7 +175,11 @@ pub(super) struct TrafficFlags {
     #[arg(long, env = "UMBRA_TO", value_name = "TIME", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<When>,
-    /// table, json (one object a line), http or curl.
+    /// Without colours, also on a terminal; any value of NO_COLOR says so too.
+    #[arg(long, env = "NO_COLOR", num_args = 0..=1, default_missing_value = "true", value_name = "ANY")]
+    #[serde(skip)]
+    pub no_color: Option<String>,
+    /// table, json (one object a line), http, curl or har (one document).
     #[arg(long, env = "UMBRA_OUTPUT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Output>,

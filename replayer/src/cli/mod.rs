@@ -14,6 +14,7 @@ pub use follow_from::{FollowFrom, FollowFromParseError};
 use clap::{Parser, Subcommand};
 
 use crate::command::Command;
+use crate::traffic::IdPrefix;
 use flags::{FollowFlags, ReplayFlags, TrafficFlags};
 
 /// Sends recorded traffic to staging clusters, as shadow traffic.
@@ -49,11 +50,25 @@ enum Sub {
 #[derive(Debug, Subcommand)]
 enum TrafficSub {
     /// Print the exchanges of a window, one a line.
-    List(TrafficFlags),
+    List {
+        #[command(flatten)]
+        flags: TrafficFlags,
+        /// Go on with what is recorded from now on, until interrupted.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Count a window's exchanges by endpoint: rates, statuses, latencies.
+    Top {
+        #[command(flatten)]
+        flags: TrafficFlags,
+        /// The most endpoints to print, the busiest first.
+        #[arg(long, env = "UMBRA_LIMIT", value_name = "N", default_value_t = 30)]
+        limit: usize,
+    },
     /// Print one exchange whole.
     Show {
-        /// The id that `traffic list` prints.
-        id: umbra_common::exchange::ExchangeId,
+        /// The id that `traffic list` prints, or its beginning.
+        id: IdPrefix,
         #[command(flatten)]
         flags: TrafficFlags,
     },
@@ -69,7 +84,8 @@ impl Cli {
             Sub::Replay(flags) => resolve::replay(*flags),
             Sub::Plan { flags, diff } => resolve::plan(*flags, diff),
             Sub::Traffic(sub) => match *sub {
-                TrafficSub::List(flags) => resolve::list(flags),
+                TrafficSub::List { flags, follow } => resolve::list(flags, follow),
+                TrafficSub::Top { flags, limit } => resolve::top(flags, limit),
                 TrafficSub::Show { id, flags } => resolve::show(id, flags),
                 TrafficSub::Tail(flags) => resolve::tail(flags),
             },

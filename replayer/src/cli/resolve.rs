@@ -3,7 +3,6 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use umbra_common::config::layer;
-use umbra_common::exchange::ExchangeId;
 use umbra_common::fraction::Fraction;
 use umbra_common::store::StoreConfig;
 use umbra_common::time::{Timestamp, When, Window};
@@ -17,7 +16,7 @@ use crate::command::{
 };
 use crate::read::Filter;
 use crate::target::Order;
-use crate::traffic::Output;
+use crate::traffic::{IdPrefix, Output, Screen};
 
 pub(super) fn follow(flags: FollowFlags) -> Result<Command, ConfigError> {
     let mut flags = below(flags, |f| &f.source)?;
@@ -83,20 +82,40 @@ fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayCo
 
 const NOW: When = When::Ago(std::time::Duration::ZERO);
 
-pub(super) fn list(flags: TrafficFlags) -> Result<Command, ConfigError> {
+pub(super) fn list(flags: TrafficFlags, follow: bool) -> Result<Command, ConfigError> {
     let flags = below(flags, |f| &f.source)?;
-    let now = Timestamp::now();
-    let from = flags.from.map_or(Timestamp::ZERO, |from| from.resolve(now));
-    // Clocks of recorders can be ahead: without an end, everything is listed.
-    let window = Window::new(from, flags.to.map_or(Timestamp::LAST, |to| to.resolve(now)))?;
-    traffic(flags, Look::List(window), Output::Table)
+    if follow && flags.to.is_some() {
+        return Err(ConfigError::Unused("--to", "--follow goes on until it is interrupted"));
+    }
+    let window = past(&flags)?;
+    traffic(flags, Look::List { window, follow }, Output::Table)
 }
 
-pub(super) fn show(id: ExchangeId, flags: TrafficFlags) -> Result<Command, ConfigError> {
+pub(super) fn top(flags: TrafficFlags, limit: usize) -> Result<Command, ConfigError> {
+    let flags = below(flags, |f| &f.source)?;
+    if limit == 0 {
+        return Err(ConfigError::Zero("--limit"));
+    }
+    let window = past(&flags)?;
+    traffic(flags, Look::Top { window, limit }, Output::Table)
+}
+
+/// The window that was asked for, from the beginning where nothing else is said. Clocks of recorders can be ahead: without
+/// an end, it has none.
+fn past(flags: &TrafficFlags) -> Result<Window, ConfigError> {
+    let now = Timestamp::now();
+    let from = flags.from.map_or(Timestamp::ZERO, |from| from.resolve(now));
+    Ok(Window::new(from, flags.to.map_or(Timestamp::LAST, |to| to.resolve(now)))?)
+}
+
+pub(super) fn show(id: IdPrefix, flags: TrafficFlags) -> Result<Command, ConfigError> {
     let flags = below(flags, |f| &f.source)?;
     no_window(&flags, "an id says its own time")?;
     if flags.source.sample.is_some() {
         return Err(ConfigError::Unused("--sample", "one exchange is shown by its id"));
+    }
+    if !flags.source.filter.is_empty() {
+        return Err(ConfigError::Unused("--where", "one exchange is shown by its id"));
     }
     traffic(flags, Look::Show(id), Output::Http)
 }
@@ -120,10 +139,16 @@ fn traffic(mut flags: TrafficFlags, look: Look, usual: Output) -> Result<Command
     let filter = filter(&flags.source)?;
     let store = store(&mut flags.source)?;
     let output = flags.output.unwrap_or(usual);
-    if look != Look::Tail && matches!((look, output), (Look::Show(_), Output::Table)) {
-        return Err(ConfigError::Output(output.to_string(), "http, json or curl"));
+    let wanted = match (&look, output) {
+        (Look::Show(_), Output::Table) => Some("http, json, curl or har"),
+        (Look::Top { .. }, Output::Http | Output::Curl | Output::Har) => Some("table or json"),
+        _ => None,
+    };
+    if let Some(wanted) = wanted {
+        return Err(ConfigError::Output(output.to_string(), wanted));
     }
-    Ok(Command { log_format, action: Action::Traffic(TrafficConfig { store, filter, output, look }) })
+    let screen = Screen::of_stdout(flags.no_color.is_some_and(|value| !value.is_empty()));
+    Ok(Command { log_format, action: Action::Traffic(TrafficConfig { store, filter, output, screen, look }) })
 }
 
 /// The flags over the file they name.

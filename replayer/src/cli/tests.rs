@@ -138,7 +138,7 @@ fn what_is_missing_is_named() {
     assert!(error("replay --store sqlite:t.db --from -1m").contains("--target is missing"));
     assert!(error("replay --store sqlite:t.db --target a=http://b").contains("--from is missing"));
     assert!(error("follow --target a=http://b").contains("--store is missing"));
-    assert!(error("traffic show 12 --store sqlite:t.db").contains("32 hexadecimal"));
+    assert!(error("traffic show 12 --store sqlite:t.db").contains("6 or more of them"));
 }
 
 #[test]
@@ -152,10 +152,17 @@ fn traffic_is_listed_shown_and_tailed() {
         Action::Traffic(config) => config.look,
         other => panic!("{other:?}"),
     };
-    assert!(matches!(look("list --from -1h"), Look::List(_)));
+    assert!(matches!(look("list --from -1h"), Look::List { follow: false, .. }));
     assert!(matches!(look("show 0199d0c0000070008000000000000000"), Look::Show(_)));
     assert_eq!(look("tail"), Look::Tail);
     let error = |line: &str| parse(&format!("traffic {line} --store sqlite:t.db")).unwrap_err();
+    assert!(matches!(look("list --follow"), Look::List { follow: true, .. }));
+    assert!(matches!(look("show 0199d0c"), Look::Show(_)));
+    assert!(matches!(look("top --limit 5"), Look::Top { limit: 5, .. }));
+    assert!(error("list --follow --to now").contains("--to has no meaning here"));
+    assert!(error("top --limit 0").contains("--limit is zero"));
+    assert!(error("top --output har").contains("use table or json"));
+    assert!(error("show 0199d0c --where status==200").contains("--where has no meaning here"));
     assert!(error("tail --from -1h").contains("--from has no meaning here"));
     assert!(error("show 0199d0c0000070008000000000000000 --output table").contains("not for this command"));
 }

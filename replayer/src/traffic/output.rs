@@ -16,11 +16,13 @@ pub enum Output {
     Http,
     /// A shell command that sends the request again.
     Curl,
+    /// An HTTP Archive, for browsers' tools and load testers.
+    Har,
 }
 
 /// A text that is no output format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no output format: give table, json, http or curl")]
+#[error("'{0}' is no output format: give table, json, http, curl or har")]
 pub struct OutputParseError(String);
 
 impl FromStr for Output {
@@ -32,6 +34,7 @@ impl FromStr for Output {
             "json" => Ok(Self::Json),
             "http" => Ok(Self::Http),
             "curl" => Ok(Self::Curl),
+            "har" => Ok(Self::Har),
             _ => Err(OutputParseError(text.to_owned())),
         }
     }
@@ -44,6 +47,7 @@ impl fmt::Display for Output {
             Self::Json => "json",
             Self::Http => "http",
             Self::Curl => "curl",
+            Self::Har => "har",
         })
     }
 }
