@@ -38,6 +38,7 @@ mod redaction;
 mod replaying;
 mod running;
 mod sampling;
+mod secured_kafka;
 mod spooling;
 mod store_contract;
 mod tunnels;

@@ -19,7 +19,13 @@ pub(crate) fn recorder_in(environment: &[(&str, &str)], arguments: &[&str]) -> P
 
 /// A replayer with these arguments.
 pub(crate) fn replayer(arguments: &[&str]) -> Process {
-    Process::start(REPLAYER, arguments, &[])
+    replayer_in(&[], arguments)
+}
+
+/// The replayer with this environment.
+#[track_caller]
+pub(crate) fn replayer_in(environment: &[(&str, &str)], arguments: &[&str]) -> Process {
+    Process::start(REPLAYER, arguments, environment)
 }
 
 /// `umbra-replayer replay` of all that a store holds to `target`, at full speed, with further arguments.

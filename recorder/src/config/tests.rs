@@ -47,7 +47,6 @@ fn a_wrong_value_is_named_with_what_to_do() {
         (&["--memory-limit", "10KiB"], "at least 1MiB"),
         (&["--body-limit", "8MiB", "--memory-limit", "4MiB"], "over --memory-limit 4MiB"),
         (&["--workers", "0"], "from 1 to 1024"),
-        (&["--spool", ""], "it names no folder"),
         (&["--spool", "s", "--spool-limit", "1KiB"], "at least 1MiB"),
         (&["--spool-limit", "1GiB"], "no --spool"),
         (&["--upstream-timeout", "0s"], "more than no time"),
@@ -148,6 +147,15 @@ fn a_file_takes_the_keys_of_every_group_and_no_other() {
 }
 
 #[test]
+fn a_spool_of_no_folder_is_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "spool = ''").unwrap();
+    let flags = ["r", "--config", file.path().to_str().unwrap()];
+    let config = Flags::try_parse_from(flags.iter().chain(&LEAST)).unwrap().layered().unwrap().into_config();
+    assert!(config.unwrap_err().to_string().contains("it names no folder"));
+}
+
+#[test]
 fn tunnels_have_a_limit_unless_it_is_taken_off() {
     assert_eq!(config(&[]).unwrap().tunnel_timeout.map(|t| t.as_secs()), Some(3600));
     assert_eq!(config(&["--tunnel-timeout", "90s"]).unwrap().tunnel_timeout.map(|t| t.as_secs()), Some(90));
@@ -167,6 +175,10 @@ fn what_check_prints_is_a_file_that_gives_the_same() {
         "9",
         "--trust-forwarded-for",
         "10.0.0.0/8",
+        "--spool",
+        "/var/lib/umbra/spool",
+        "--spool-limit",
+        "2GiB",
     ])
     .unwrap()
     .to_string();

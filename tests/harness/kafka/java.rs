@@ -22,10 +22,22 @@ kill -9 $broker 2>/dev/null
 wait $broker 2>/dev/null
 [ "$word" = keep ] || rm -rf "$folder""#;
 
+/// What a broker has beside the listener without any security.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extra {
+    /// Further listeners, by Kafka's names of protocols, each with its port.
+    pub(super) listeners: Vec<(&'static str, u16)>,
+    /// Further lines of its properties.
+    pub(super) properties: String,
+    /// Further arguments for formatting its storage.
+    pub(super) format: Vec<String>,
+}
+
 /// A broker on loopback. It ends, and its folder goes, when this is dropped or the process ends.
 #[derive(Debug)]
 pub(super) struct Java {
-    port: u16,
+    /// For clients, and for the controller.
+    ports: [u16; 2],
     folder: TempDir,
     jars: PathBuf,
     running: Option<Running>,
@@ -40,17 +52,29 @@ struct Running {
 impl Java {
     /// Starts one and waits until it answers.
     pub(super) fn start() -> Result<Self, String> {
+        Self::start_with(&Extra::default())
+    }
+
+    /// The same, with more than the plain listener.
+    pub(super) fn start_with(extra: &Extra) -> Result<Self, String> {
         let jars = jars::folder();
         let folder = tempfile::Builder::new().prefix("umbra-kafka-").tempdir().map_err(|e| e.to_string())?;
-        let port = write_properties(folder.path());
-        format_storage(&jars, folder.path());
-        let mut broker = Self { port, folder, jars, running: None };
+        let ports = [(); 2].map(|()| free_port());
+        write_properties(folder.path(), ports, extra);
+        format_storage(&jars, folder.path(), &extra.format);
+        let mut broker = Self { ports, folder, jars, running: None };
         broker.run()?;
         Ok(broker)
     }
 
     pub(super) fn brokers(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.ports[0])
+    }
+
+    /// Starts it again with other settings.
+    pub(super) fn restart_with(&mut self, extra: &Extra) -> Result<(), String> {
+        write_properties(self.folder.path(), self.ports, extra);
+        self.restart()
     }
 
     /// Ends the broker at once, as a crash would. Its data stays.
@@ -99,16 +123,17 @@ impl Java {
     }
 }
 
-/// Writes `server.properties`; gives the port for clients.
-fn write_properties(folder: &Path) -> u16 {
-    let [clients, controller] = [(); 2].map(|()| free_port());
+/// Writes `server.properties`.
+fn write_properties(folder: &Path, [clients, controller]: [u16; 2], extra: &Extra) {
+    let more: String = extra.listeners.iter().map(|(name, port)| format!(",{name}://127.0.0.1:{port}")).collect();
+    let more_properties = &extra.properties;
     let log = folder.join("data");
     let text = format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{clients},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{clients}
+listeners=PLAINTEXT://127.0.0.1:{clients}{more},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{clients}{more}
 controller.listener.names=CONTROLLER
 log.dirs={}
 offsets.topic.replication.factor=1
@@ -117,19 +142,19 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.retention.ms=-1
-",
+{more_properties}",
         log.display()
     );
     std::fs::write(folder.join("server.properties"), text).unwrap();
-    clients
 }
 
-fn format_storage(jars: &Path, folder: &Path) {
+fn format_storage(jars: &Path, folder: &Path, more: &[String]) {
     let output = Command::new("java")
         .args(["-XX:TieredStopAtLevel=1", "-cp"])
         .arg(jars.join("*"))
         .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"])
         .arg(folder.join("server.properties"))
+        .args(more)
         .output()
         .unwrap();
     let said = || String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

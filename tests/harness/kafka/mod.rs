@@ -12,8 +12,10 @@ mod container;
 mod guard;
 mod jars;
 mod java;
+mod secured;
 
 pub use broker::Broker;
+pub use secured::{Password, SecuredBroker, USER};
 
 use std::net::TcpListener;
 use std::sync::OnceLock;
