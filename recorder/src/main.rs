@@ -1,11 +1,12 @@
 //! `umbra-recorder`: settings, start, one line that says what runs, drain, exit status.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use umbra_common::logs;
-use umbra_recorder::{Config, ConfigError, Flags, Recorder};
+use umbra_recorder::{Config, ConfigError, Flags, Inherited, Recorder, service};
 
 // The allocator is an eighth of the proxy's work; this one does it in half the time.
 #[global_allocator]
@@ -38,7 +39,6 @@ fn settings(flags: Flags) -> Result<Config, ConfigError> {
 
 /// `--check`: the effective settings are the result, so they go to standard output.
 fn print(config: &Config) -> ExitCode {
-    use std::io::Write;
     match write!(std::io::stdout(), "{config}") {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(FAILED, &error),
@@ -46,32 +46,31 @@ fn print(config: &Config) -> ExitCode {
 }
 
 fn run(config: Config) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let drain_timeout = config.drain_timeout;
+    let inherited = match Inherited::take() {
+        Ok(inherited) => inherited,
+        Err(error) => return Ok(fail(USAGE, &error)),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut term, mut int) = {
         let _inside = runtime.enter();
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
     };
-    let (shown, rules) = (config.clone(), config.rules_summary()?);
-    let recorder = match Recorder::start(config) {
+    let recorder = match Recorder::start_on(config, inherited) {
         Ok(recorder) => recorder,
         Err(error) if error.is_configuration() => return Ok(fail(USAGE, &error)),
         Err(error) => return Err(error.into()),
     };
-    tracing::info!(
-        "listening on {} for {}, recording {} of requests (by {}, responses {}) to {}; {}; admin on {}",
-        recorder.addr(),
-        shown.upstream_name(),
-        shown.sample.fraction,
-        shown.sample.by,
-        shown.responses,
-        shown.store_url(),
-        rules,
-        recorder.admin_addr(),
-    );
+    service::ready(&recorder.summary()?);
     runtime.block_on(async {
-        tokio::select! { () = asked(&mut term, &mut int) => {}, () = recorder.drain_asked() => {} }
+        tokio::select! {
+            () = asked(&mut term, &mut int) => {}
+            () = recorder.drain_asked() => {}
+            never = service::keep_alive(|limit| recorder.stuck_worker(limit)) => match never {},
+        }
     });
-    tracing::info!("draining, at most {:?}; a second signal exits at once", shown.drain_timeout);
+    tracing::info!("draining, at most {drain_timeout:?}; a second signal exits at once");
+    service::stopping(drain_timeout);
     let (done, drained) = tokio::sync::oneshot::channel();
     std::thread::Builder::new().name("umbra-drain".into()).spawn(move || done.send(recorder.drain()))?;
     runtime.block_on(async {
@@ -85,6 +84,8 @@ fn run(config: Config) -> anyhow::Result<ExitCode> {
                 Ok(ExitCode::SUCCESS)
             }
             () = asked(&mut term, &mut int) => Ok(ExitCode::from(INTERRUPTED)),
+            // A drain ends by its own deadline.
+            never = service::keep_alive(|_| None) => match never {},
         }
     })
 }
@@ -94,7 +95,6 @@ async fn asked(term: &mut Signal, int: &mut Signal) {
 }
 
 fn fail(status: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    use std::io::Write;
     let _ = writeln!(std::io::stderr(), "umbra-recorder: {error}");
     ExitCode::from(status)
 }

@@ -11,21 +11,23 @@ use tokio::sync::{Notify, watch};
 use umbra_common::ledger::{Ledger, Snapshot};
 use umbra_common::store::{StoreError, StoreHealth, StoreState, open_append, open_spooled};
 
-use crate::accept::{Admission, bind};
+use crate::accept::{self, Admission, Inherited, Sockets};
 use crate::admin::{self, View};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use crate::heartbeat::Heartbeat;
 use crate::metrics::Counters;
 use crate::queue;
 use crate::redact::Redactions;
 use crate::rules::{self, Rules};
 use crate::store::StoreThread;
 use crate::tap::Budget;
-use crate::worker::{self, Phase, Shared};
+use crate::worker::{self, Drain, Phase, Shared};
 
 /// A recorder that serves. Dropped without a drain, it cuts its connections and closes the store at once.
 pub struct Recorder {
     addr: SocketAddr,
     admin_addr: SocketAddr,
+    are_kept: bool,
     shared: Arc<Shared>,
     health: Arc<StoreHealth>,
     phase: watch::Sender<Phase>,
@@ -57,6 +59,19 @@ pub enum StartError {
     /// The rules have changed since the settings were validated, and cannot be used.
     #[error("--rules: {0}")]
     Rules(String),
+    /// What systemd has passed on is no listening TCP socket.
+    #[error(
+        "cannot listen on the socket '{name}' that systemd passed on: {source}; give ListenStream= addresses with ports"
+    )]
+    Inherited {
+        /// The socket's name in systemd.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The socket for operators that systemd has passed on is open to the world.
+    #[error("the admin socket {0} can be reached by others than this host: give --admin-token, or a loopback address")]
+    AdminWithoutToken(SocketAddr),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -67,7 +82,7 @@ impl StartError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Store(error) => error.is_configuration(),
-            Self::Listen { .. } | Self::Rules(_) => true,
+            Self::Listen { .. } | Self::Rules(_) | Self::Inherited { .. } | Self::AdminWithoutToken(_) => true,
             Self::Thread(_) => false,
         }
     }
@@ -79,6 +94,11 @@ const STORE_PART: u32 = 5;
 impl Recorder {
     /// Opens the store, listens, and serves from its own threads.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_on(config, Inherited::default())
+    }
+
+    /// Does so on the sockets that were inherited instead of some or all of its own.
+    pub fn start_on(config: Config, inherited: Inherited) -> Result<Self, StartError> {
         let health = Arc::new(StoreHealth::new());
         let (store, spool) = match &config.spool {
             None => (open_append(&config.store, Arc::clone(&health))?, None),
@@ -87,12 +107,13 @@ impl Recorder {
                 (store, Some(figures))
             }
         };
-        let listeners = listeners(config.listen, config.workers.get())?;
-        let addr = local(&listeners[0], config.listen, "listen")?;
-        let admin_listener = TcpListener::bind(config.admin.addr)
-            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .map_err(|source| StartError::Listen { addr: config.admin.addr, flag: "admin", source })?;
+        let Sockets { workers: listeners, admin: admin_listener, are_kept } =
+            Sockets::open(inherited, config.listen, config.admin.addr, config.workers.get())?;
+        let addr = local(&listeners[0][0], config.listen, "listen")?;
         let admin_addr = local(&admin_listener, config.admin.addr, "admin")?;
+        if config.admin.token().is_none() && !admin_addr.ip().to_canonical().is_loopback() {
+            return Err(StartError::AdminWithoutToken(admin_addr));
+        }
 
         let live = config.rules.start().map_err(|error| StartError::Rules(error.to_string()))?;
         let (rules, redactions) = (Rules::new(config.rules.clone(), live), Arc::new(Redactions::default()));
@@ -118,6 +139,7 @@ impl Recorder {
             admission: Admission::new(&config.edge),
             rules,
             redactions,
+            heartbeat: Heartbeat::new(config.workers.get()),
             config,
         });
         let view = Arc::new(View {
@@ -135,6 +157,7 @@ impl Recorder {
         let mut recorder = Self {
             addr,
             admin_addr,
+            are_kept,
             shared,
             health,
             phase,
@@ -146,9 +169,9 @@ impl Recorder {
             admin: None,
         };
         recorder.store = Some(thread("umbra-store", move || store_thread.run())?);
-        for (n, listener) in listeners.into_iter().enumerate() {
+        for (n, listeners) in listeners.into_iter().enumerate() {
             let (shared, batches, phases) = (Arc::clone(&recorder.shared), batches.clone(), phases.clone());
-            let run = move || worker::run(&shared, listener, batches, phases);
+            let run = move || worker::run(&shared, n, listeners, batches, phases);
             recorder.workers.push(thread(&format!("umbra-worker-{n}"), run)?);
         }
         if let Some(file) = recorder.shared.rules.file().cloned() {
@@ -185,6 +208,27 @@ impl Recorder {
         self.drain_asked.notified().await;
     }
 
+    /// What runs, in one line: where, for whom, and what is recorded.
+    pub fn summary(&self) -> Result<String, ConfigError> {
+        let config = &self.shared.config;
+        Ok(format!(
+            "listening on {} for {}, recording {} of requests (by {}, responses {}) to {}; {}; admin on {}",
+            self.addr,
+            config.upstream_name(),
+            config.sample.fraction,
+            config.sample.by,
+            config.responses,
+            config.store_url(),
+            config.rules_summary()?,
+            self.admin_addr,
+        ))
+    }
+
+    /// The worker that has not turned for `limit`, if there is one.
+    pub fn stuck_worker(&self, limit: Duration) -> Option<usize> {
+        self.shared.heartbeat.stuck_for(limit)
+    }
+
     /// Drains: unready, accepts no more, lets exchanges end, flushes the store, and says where every request ended.
     ///
     /// Takes at most `--drain-timeout`, of which a fifth is kept for the store, and what the store needs to notice.
@@ -196,7 +240,11 @@ impl Recorder {
     fn stop(&mut self, time: Duration) {
         let now = Instant::now();
         let _ = self.store_deadline.set(now + time);
-        self.phase.send_replace(Phase::Draining(now + time - time / STORE_PART));
+        let to_successor = !self.are_kept && !time.is_zero() && accept::has_successor(self.addr, self.workers.len());
+        if to_successor {
+            tracing::info!("another process listens on {} too: leaving it the port", self.addr);
+        }
+        self.phase.send_replace(Phase::Draining(Drain { deadline: now + time - time / STORE_PART, to_successor }));
         for worker in self.workers.drain(..) {
             joined(worker.join());
         }
@@ -220,15 +268,6 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.stop(Duration::ZERO);
     }
-}
-
-/// One listener for each worker; where the port is 0, all on the one that the first got.
-fn listeners(addr: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, StartError> {
-    let failed = |source| StartError::Listen { addr, flag: "listen", source };
-    let first = bind(addr).map_err(failed)?;
-    let same = local(&first, addr, "listen")?;
-    let rest = (1..workers).map(|_| bind(same).map_err(failed));
-    std::iter::once(Ok(first)).chain(rest).collect()
 }
 
 fn local(listener: &TcpListener, addr: SocketAddr, flag: &'static str) -> Result<SocketAddr, StartError> {

@@ -17,7 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use umbra_common::exchange::{Fields, Scheme};
-use umbra_common::ledger::{DropReason, RecordOutcome, SkipReason};
+use umbra_common::ledger::{RecordOutcome, SkipReason};
 use umbra_common::time::Timestamp;
 
 use crate::answer::{grpc, grpc_kind, last, plain};
@@ -226,9 +226,12 @@ impl Client {
             }
         };
         let head = head(parts);
-        let Some(permit) = worker.budget.take((DRAFT_BYTES + head.byte_len()) as u64) else {
-            entry.end(RecordOutcome::Dropped(DropReason::Memory));
-            return None;
+        let permit = match worker.budget.take((DRAFT_BYTES + head.byte_len()) as u64) {
+            Ok(permit) => permit,
+            Err(why) => {
+                entry.end(RecordOutcome::Dropped(why.into()));
+                return None;
+            }
         };
         Some(worker.taps.open(Draft {
             entry,

@@ -1,21 +1,22 @@
 //! A worker: one thread with a runtime, a listener and an upstream pool of its own. Workers share only counters.
 
 use std::cell::RefCell;
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use umbra_common::exchange::IdSource;
 use umbra_common::ledger::{Ledger, RecordOutcome};
 
-use crate::accept::{self, Admission, Closing};
+use crate::accept::{self, Admission, Closing, HANDSHAKE};
 use crate::config::{Config, EdgeConfig, Mode};
 use crate::deadlines::{Deadlines, LOOK};
 use crate::forward::Forwarder;
+use crate::heartbeat::Heartbeat;
 use crate::metrics::Counters;
 use crate::queue::{Batch, Outbox};
 use crate::redact::Redactions;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) redactions: Arc<Redactions>,
+    pub(crate) heartbeat: Heartbeat,
 }
 
 /// Whether the recorder serves or is about to stop.
@@ -44,8 +46,17 @@ pub(crate) struct Shared {
 pub(crate) enum Phase {
     /// It serves.
     Serving,
-    /// It lets exchanges end until this instant.
-    Draining(std::time::Instant),
+    /// It lets exchanges end.
+    Draining(Drain),
+}
+
+/// How a drain goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Drain {
+    /// What goes on then is cut.
+    pub(crate) deadline: std::time::Instant,
+    /// Another process listens on the same address and takes over.
+    pub(crate) to_successor: bool,
 }
 
 /// One worker's own things.
@@ -116,11 +127,12 @@ impl Worker {
     }
 
     /// Looks over everything that can take too long.
-    async fn look_over(self: Rc<Self>) {
+    async fn look_over(self: Rc<Self>, beat: impl Fn()) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            beat();
             self.deadlines.look();
             self.taps.emit_overdue();
             if let Way::Forward(forwarder) = &self.way {
@@ -130,9 +142,7 @@ impl Worker {
     }
 
     /// Lets exchanges end, at most until `deadline`; what still goes on then is handed over unfinished.
-    async fn drain(&self, deadline: std::time::Instant) {
-        let deadline = Instant::from_std(deadline);
-        self.closing.announce();
+    async fn drain(&self, deadline: Instant) {
         if timeout(LINGER.min(deadline.saturating_duration_since(Instant::now())), self.closing.emptied())
             .await
             .is_err()
@@ -152,34 +162,53 @@ impl Worker {
     }
 }
 
-/// Waits for a drain, and brings its deadline.
-async fn drain_begins(phase: &mut watch::Receiver<Phase>) -> std::time::Instant {
+/// Waits for a drain, and brings its manner.
+async fn drain_begins(phase: &mut watch::Receiver<Phase>) -> Drain {
     match phase.wait_for(|phase| *phase != Phase::Serving).await.as_deref() {
-        Ok(Phase::Draining(deadline)) => *deadline,
+        Ok(Phase::Draining(drain)) => *drain,
         // The recorder is gone without a drain.
-        _ => std::time::Instant::now(),
+        _ => Drain { deadline: std::time::Instant::now(), to_successor: false },
     }
+}
+
+/// Leaves the listeners' port to the process that listens on it too.
+async fn hand_over(listeners: &[TcpListener], worker: &Rc<Worker>, deadline: Instant) {
+    for listener in listeners {
+        if let Err(error) = accept::take_no_more(listener) {
+            tracing::warn!(%error, "cannot keep new connections away; some may be reset when the listener closes");
+        }
+    }
+    let end = deadline.min(Instant::now() + HANDSHAKE);
+    // It never ends by itself.
+    let _ = timeout_at(end, accept::accept(listeners, worker)).await;
 }
 
 /// Serves until the drain is over.
 pub(crate) fn run(
-    shared: &Shared,
-    listener: TcpListener,
+    shared: &Arc<Shared>,
+    n: usize,
+    listeners: Vec<std::net::TcpListener>,
     batches: Sender<Batch>,
     mut phase: watch::Receiver<Phase>,
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     runtime.block_on(async {
         let worker = Worker::new(shared, batches);
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<std::io::Result<Vec<_>>>()?;
         tokio::task::spawn_local(Rc::clone(&worker.outbox).keep_handing_over());
-        tokio::task::spawn_local(Rc::clone(&worker).look_over());
-        let deadline = tokio::select! {
-            never = accept::accept(&listener, &worker) => match never {},
-            deadline = drain_begins(&mut phase) => deadline,
+        let turns = Arc::clone(shared);
+        tokio::task::spawn_local(Rc::clone(&worker).look_over(move || turns.heartbeat.beat(n)));
+        let drain = tokio::select! {
+            never = accept::accept(&listeners, &worker) => match never {},
+            drain = drain_begins(&mut phase) => drain,
         };
-        accept::accept_waiting(&listener, &worker);
-        drop(listener);
+        let deadline = Instant::from_std(drain.deadline);
+        worker.closing.announce();
+        if drain.to_successor {
+            hand_over(&listeners, &worker, deadline).await;
+        }
+        listeners.iter().for_each(|listener| accept::accept_waiting(listener, &worker));
+        drop(listeners);
         worker.drain(deadline).await;
         Ok(())
     })

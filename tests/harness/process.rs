@@ -1,6 +1,8 @@
 //! A program run as its users run it: arguments, environment, signals, output, exit status.
 
 use std::io::Read;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -31,13 +33,40 @@ impl Process {
     #[track_caller]
     pub fn start<A: AsRef<str>>(program: &str, arguments: &[A], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
-        command.args(arguments.iter().map(AsRef::as_ref)).env_clear().envs(environment.iter().copied());
+        command.args(arguments.iter().map(AsRef::as_ref)).stdin(Stdio::null()).stdout(Stdio::piped());
+        Self::spawn(command, environment)
+    }
+
+    /// Starts `program` as systemd starts what its sockets activate: with one or two listeners, by name. The second takes
+    /// the place of standard output.
+    #[track_caller]
+    pub fn activated(
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        sockets: &[(&str, &TcpListener)],
+    ) -> Self {
+        // A shell puts them where they belong (3 and 4) and becomes the program, so that $$ is the program's number.
+        let places = ["exec 3<&0 </dev/null", "exec 3<&0 4<&1 </dev/null >&2"][sockets.len() - 1];
+        let script = format!("{places}; export LISTEN_PID=$$; exec \"$@\"");
+        let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
+        let (count, names) = (sockets.len().to_string(), names.join(":"));
+        let own = [("LISTEN_FDS", count.as_str()), ("LISTEN_FDNAMES", names.as_str())];
+        let inherited = |n: usize| Stdio::from(OwnedFd::from(sockets[n].1.try_clone().unwrap()));
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh", program]).args(arguments).stdin(inherited(0));
+        command.stdout(if sockets.len() > 1 { inherited(1) } else { Stdio::piped() });
+        Self::spawn(command, &[environment, &own].concat())
+    }
+
+    #[track_caller]
+    fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
+        command.env_clear().envs(environment.iter().copied()).stderr(Stdio::piped());
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("starting {program}: {e}"));
-        let stdout = Output::of(child.stdout.take().unwrap());
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("starting {command:?}: {e}"));
+        let stdout = child.stdout.take().map_or_else(|| Output::of(std::io::empty()), Output::of);
         let stderr = Output::of(child.stderr.take().unwrap());
         Self { child, stdout, stderr }
     }

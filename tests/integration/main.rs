@@ -5,8 +5,8 @@
 //! | invariant | tests |
 //! | --- | --- |
 //! | 1 the live path never waits for the store | [`live_path`]: `a_dead_store_fails_no_request`, `a_kafka_that_goes_silent_…`, `a_sqlite_file_locked_for_a_moment_…`, `a_store_that_was_never_there_costs_a_bounded_drain`; [`faults`]: `a_recorder_serves_and_says_so_when_kafka_is_not_there`; [`spooling`] |
-//! | 2 every buffer has a byte budget | [`memory`]: all of it; [`live_path`]: `a_stream_longer_than_the_body_limit_passes_whole` |
-//! | 3 each request ends in one state of the ledger | [`invariants`]: `the_sum_holds_while_…_breaks_at_random`; [`draining`]; [`twenty_thousand`]; every drain and replay of the harness checks the sum |
+//! | 2 every buffer has a byte budget | [`memory`], [`fairness`], [`bodies`]: all of them; [`live_path`]: `a_stream_longer_than_the_body_limit_passes_whole` |
+//! | 3 each request ends in one state of the ledger | [`invariants`]: `the_sum_holds_while_…_breaks_at_random`; [`draining`]; [`handing_over`]; [`twenty_thousand`]; every drain and replay of the harness checks the sum |
 //! | 4 what was recorded is what arrived | [`recording`]; [`replaying`]: `what_was_recorded_arrives_at_a_target`; [`grpc`]: `every_kind_of_call_is_recorded_and_replayed`; [`twenty_thousand`] |
 //! | 5 secrets are removed before the store | [`redaction`] |
 //! | 6 only to targets, marked, and never recorded again | [`sampling`]: `a_replay_through_a_recorder_is_not_recorded_again`; [`replaying`]: `requests_are_edited_as_asked_and_keep_their_marker`, `the_service_that_was_recorded_is_no_target` |
@@ -15,6 +15,7 @@
 //! | 9 stored bytes are forever | golden bytes in `common/src/codec`; [`faults`]: `records_that_do_not_decode_are_counted_and_skipped` |
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "by these a test fails")]
 
+mod bodies;
 mod both_stores;
 mod carrying;
 mod configuration;
@@ -22,9 +23,11 @@ mod dialing;
 mod draining;
 mod edge;
 mod exit_status;
+mod fairness;
 mod faults;
 mod following;
 mod grpc;
+mod handing_over;
 mod harness_itself;
 mod invariants;
 mod live_path;
@@ -39,6 +42,7 @@ mod replaying;
 mod running;
 mod sampling;
 mod secured_kafka;
+mod service_manager;
 mod spooling;
 mod store_contract;
 mod tunnels;

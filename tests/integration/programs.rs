@@ -1,5 +1,7 @@
 //! The two programs as processes.
 
+use std::net::TcpListener;
+
 use umbra_tests::origin::Origin;
 use umbra_tests::process::{Finished, Process};
 use umbra_tests::stores::TestStore;
@@ -15,6 +17,15 @@ pub(crate) fn recorder(arguments: &[&str]) -> Process {
 /// A recorder with these arguments and this environment.
 pub(crate) fn recorder_in(environment: &[(&str, &str)], arguments: &[&str]) -> Process {
     Process::start(RECORDER, arguments, environment)
+}
+
+/// A recorder that systemd's sockets, by name, have started.
+pub(crate) fn recorder_activated(
+    environment: &[(&str, &str)],
+    arguments: &[&str],
+    sockets: &[(&str, &TcpListener)],
+) -> Process {
+    Process::activated(RECORDER, arguments, environment, sockets)
 }
 
 /// A replayer with these arguments.

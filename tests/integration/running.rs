@@ -24,7 +24,12 @@ impl Running {
     /// Starts one with this environment and these arguments alone.
     #[track_caller]
     pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let mut process = recorder_in(environment, arguments);
+        Self::of(recorder_in(environment, arguments))
+    }
+
+    /// One that has been started, as soon as it listens.
+    #[track_caller]
+    pub(crate) fn of(mut process: Process) -> Self {
         let line = process.stderr_line("listening on");
         let (addr, admin) = (address(&line, "listening on "), address(&line, "admin on "));
         Self { process, addr, admin }
@@ -33,6 +38,11 @@ impl Running {
     /// Where clients connect.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where operators connect.
+    pub(crate) fn admin_addr(&self) -> SocketAddr {
+        self.admin
     }
 
     /// The process.

@@ -31,6 +31,8 @@ pub enum SkipReason {
 pub enum DropReason {
     /// `--memory-limit` was used up by bodies and records under way.
     Memory,
+    /// It would have held more than one record's part of `--memory-limit`: large ones give way first.
+    MemoryShare,
     /// The queue to the store was full.
     QueueFull,
     /// The store's own queue was full.
@@ -57,6 +59,7 @@ impl Outcome for RecordOutcome {
         Self::Skipped(SkipReason::Paused),
         Self::Skipped(SkipReason::Refused),
         Self::Dropped(DropReason::Memory),
+        Self::Dropped(DropReason::MemoryShare),
         Self::Dropped(DropReason::QueueFull),
         Self::Dropped(DropReason::StoreFull),
         Self::Dropped(DropReason::StoreTimeout),
@@ -87,6 +90,7 @@ impl Outcome for RecordOutcome {
             },
             Self::Dropped(reason) => match reason {
                 DropReason::Memory => "memory",
+                DropReason::MemoryShare => "memory_share",
                 DropReason::QueueFull => "queue_full",
                 DropReason::StoreFull => "store_full",
                 DropReason::StoreTimeout => "store_timeout",

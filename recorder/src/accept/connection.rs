@@ -23,13 +23,15 @@ use crate::worker::Worker;
 /// How long a client that is turned away is given to take its answer.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long a connection on which nothing has come is kept in a drain.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
 /// Serves a connection until either side closes it.
-pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>) {
+pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, seat: Seat, worker: Rc<Worker>) {
     let mut place = match worker.admission.admit() {
         Ok(place) => place,
         Err(full) => return turn_away(stream, &worker, full, worker.edge.proxy_protocol).await,
     };
-    let seat = worker.closing.seat();
     // What cannot be set makes a connection slower, not wrong.
     let _ = stream.set_nodelay(true);
     let Some(addr) = until_told_to_close(&seat, introduction(&mut stream, peer, &worker)).await.flatten() else {
@@ -71,16 +73,19 @@ async fn introduction(stream: &mut TcpStream, peer: SocketAddr, worker: &Worker)
     }
 }
 
-/// What the future brings; nothing where the worker stops first.
+/// What the future brings; nothing where the worker stops first. A client that has connected has its first request under
+/// way, so it is given a little longer.
 async fn until_told_to_close<F: Future>(seat: &Seat, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    poll_fn(|cx| {
-        if seat.is_to_close(cx) {
-            return Poll::Ready(None);
-        }
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await
+    let told = poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if seat.is_to_close(cx) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    match told.await {
+        Some(output) => Some(output),
+        None => timeout(FIRST_REQUEST, future).await.ok(),
+    }
 }
 
 /// Answers a connection that has no place with 503, or with GOAWAY, if that does not take long.
@@ -118,11 +123,14 @@ pub(super) async fn until_closed<C: Future, E>(
 ) -> Result<C::Output, E> {
     let mut told = false;
     poll_fn(|cx| {
-        if !told && seat.is_to_close(cx) {
+        // Before it is told, so that what has come already is read: told at its very beginning, the library would close.
+        let mut polled = connection.as_mut().poll(cx);
+        if polled.is_pending() && !told && seat.is_to_close(cx) {
             told = true;
             close(connection.as_mut());
+            polled = connection.as_mut().poll(cx);
         }
-        match connection.as_mut().poll(cx) {
+        match polled {
             Poll::Ready(ended) => Poll::Ready(Ok(ended)),
             Poll::Pending => cut(cx).map_or(Poll::Pending, |why| Poll::Ready(Err(why))),
         }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::select_all;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -32,8 +33,12 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts for ever. No error ends it.
-pub(crate) async fn accept(listener: &TcpListener, worker: &Rc<Worker>) -> Infallible {
+/// Accepts from all of them for ever. No error ends it.
+pub(crate) async fn accept(listeners: &[TcpListener], worker: &Rc<Worker>) -> Infallible {
+    select_all(listeners.iter().map(|listener| Box::pin(accept_from(listener, worker)))).await.0
+}
+
+async fn accept_from(listener: &TcpListener, worker: &Rc<Worker>) -> Infallible {
     let mut pause = FIRST_PAUSE;
     loop {
         match listener.accept().await {
@@ -61,7 +66,9 @@ pub(crate) fn accept_waiting(listener: &TcpListener, worker: &Rc<Worker>) {
 
 fn take((stream, client): (TcpStream, SocketAddr), worker: &Rc<Worker>) {
     worker.counters.connections.inc();
-    tokio::task::spawn_local(connection::serve(stream, client, Rc::clone(worker)));
+    // Before its task runs: a drain must not overlook it.
+    let seat = worker.closing.seat();
+    tokio::task::spawn_local(connection::serve(stream, client, seat, Rc::clone(worker)));
 }
 
 /// Whether only the connection that was to be accepted is broken.

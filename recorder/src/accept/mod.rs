@@ -12,9 +12,14 @@ mod pace;
 mod parting;
 mod proxy_header;
 mod sniff;
+mod sockets;
+mod successor;
 
 pub(crate) use admission::Admission;
 pub(crate) use closing::Closing;
 pub(crate) use executor::LocalExecutor;
 pub(crate) use listener::{accept, accept_waiting, bind};
 pub(crate) use parting::Parting;
+pub use sockets::Inherited;
+pub(crate) use sockets::Sockets;
+pub(crate) use successor::{HANDSHAKE, has_successor, take_no_more};

@@ -45,7 +45,7 @@ fn a_wrong_value_is_named_with_what_to_do() {
         (&["--sample-by", "cookie:a b"], "is nothing to sample by"),
         (&["--body-limit", "65MiB"], "at most 64MiB"),
         (&["--memory-limit", "10KiB"], "at least 1MiB"),
-        (&["--body-limit", "8MiB", "--memory-limit", "4MiB"], "over --memory-limit 4MiB"),
+        (&["--body-limit", "8MiB", "--memory-limit", "4MiB"], "one record may hold 2304KiB of --memory-limit 4MiB"),
         (&["--workers", "0"], "from 1 to 1024"),
         (&["--spool", "s", "--spool-limit", "1KiB"], "at least 1MiB"),
         (&["--spool-limit", "1GiB"], "no --spool"),

@@ -12,7 +12,7 @@ use umbra_common::size::ByteSize;
 use super::{Admin, Config, ConfigError, Flags, Mode, RulesFlags, Sample, SampleBy, Upstream, UpstreamParseError};
 
 use crate::rules::{Choice, Floor, RulesError, RulesSetting};
-use crate::tap::Limits;
+use crate::tap::{Limits, largest_record};
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 const BODY_LIMIT: ByteSize = ByteSize::mib(1);
@@ -100,8 +100,9 @@ fn limits(body: ByteSize, memory: ByteSize) -> Result<(), ConfigError> {
         let why = format!("give at least {SMALLEST_MEMORY_LIMIT}");
         return Err(ConfigError::Value { flag: "memory-limit", value: memory.to_string(), why });
     }
-    if body > memory {
-        let why = format!("one body would be over --memory-limit {memory}: raise that, or lower this");
+    let most = ByteSize::new(largest_record(memory.bytes()));
+    if body > most {
+        let why = format!("one record may hold {most} of --memory-limit {memory}: raise that, or lower this");
         return Err(ConfigError::Value { flag: "body-limit", value: body.to_string(), why });
     }
     Ok(())

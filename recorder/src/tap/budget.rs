@@ -5,12 +5,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One budget for the whole process: copies under way, the queue, and what the store has not confirmed.
 ///
+/// It is shared by two rules, so that whoever sends much cannot keep out those who send little. A quarter is a reserve:
+/// only records of at most [`SMALL`] bytes go into it. Of what the others leave of the rest, one record may hold three
+/// quarters: the more there are, the smaller each one's part, and for a newcomer something is always left. (Switches
+/// share their buffers so: Choudhury and Hahne, "Dynamic queue length thresholds".)
+///
 /// **Invariant**: `used` is the sum of all permits, and never stays over `limit`.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: u64,
     used: AtomicU64,
 }
+
+/// Why the budget has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// It is used up.
+    Full,
+    /// One record would hold more than its part.
+    Share,
+}
+
+/// A record up to this size is small: a head, and the body of most API calls.
+pub(crate) const SMALL: u64 = 16 << 10;
+
+/// The part of the limit that is kept for small records.
+const RESERVE: u64 = 4;
 
 impl Budget {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
@@ -26,20 +46,39 @@ impl Budget {
         self.limit
     }
 
-    /// A permit for so many bytes, or nothing where they do not fit. Never waits.
-    pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Option<Permit> {
-        self.charge(bytes).then(|| Permit { budget: Arc::clone(self), bytes })
+    /// A permit for so many bytes, unless they do not fit. Never waits.
+    pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Result<Permit, NoRoom> {
+        self.charge(0, bytes).map(|()| Permit { budget: Arc::clone(self), bytes })
     }
 
-    fn charge(&self, bytes: u64) -> bool {
+    /// Charges `more` to a record that holds `held` bytes.
+    fn charge(&self, held: u64, more: u64) -> Result<(), NoRoom> {
         // Two that come at once may both be turned away where one would have fitted; neither ever gets too much.
-        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        let fits = before.saturating_add(bytes) <= self.limit;
-        if !fits {
-            self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let before = self.used.fetch_add(more, Ordering::Relaxed);
+        let wanted = held.saturating_add(more);
+        let others = before.saturating_sub(held);
+        let verdict = if wanted > self.limit.saturating_sub(others) {
+            Err(NoRoom::Full)
+        } else if wanted > SMALL && wanted > part_of((self.limit - self.limit / RESERVE).saturating_sub(others)) {
+            Err(NoRoom::Share)
+        } else {
+            Ok(())
+        };
+        if verdict.is_err() {
+            self.used.fetch_sub(more, Ordering::Relaxed);
         }
-        fits
+        verdict
     }
+}
+
+/// The most that one record can hold of a budget.
+pub(crate) fn largest_record(limit: u64) -> u64 {
+    part_of(limit - limit / RESERVE)
+}
+
+/// What one record may hold of what the others leave.
+fn part_of(left: u64) -> u64 {
+    left / 4 * 3
 }
 
 /// Bytes taken from the budget, given back when it is dropped.
@@ -50,14 +89,11 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Takes more; `false` leaves it as it was.
-    #[must_use]
-    pub(crate) fn grow(&mut self, by: u64) -> bool {
-        let fits = self.budget.charge(by);
-        if fits {
-            self.bytes += by;
-        }
-        fits
+    /// Takes more; an error leaves it as it was.
+    pub(crate) fn grow(&mut self, by: u64) -> Result<(), NoRoom> {
+        self.budget.charge(self.bytes, by)?;
+        self.bytes += by;
+        Ok(())
     }
 }
 
@@ -72,27 +108,68 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const MIB: u64 = 1 << 20;
+
     #[test]
     fn what_does_not_fit_changes_nothing() {
         let budget = Budget::new(100);
         let mut first = budget.take(60).unwrap();
-        assert!(budget.take(41).is_none());
-        assert!(!first.grow(41));
-        assert!(first.grow(40));
+        assert_eq!(budget.take(41).unwrap_err(), NoRoom::Full);
+        assert_eq!(first.grow(41), Err(NoRoom::Full));
+        assert_eq!(first.grow(40), Ok(()));
         assert_eq!(budget.used(), 100);
         drop(first);
         assert_eq!(budget.used(), 0);
-        assert!(budget.take(u64::MAX).is_none());
+        assert_eq!(budget.take(u64::MAX).unwrap_err(), NoRoom::Full);
         assert_eq!(budget.used(), 0);
+    }
+
+    /// A record that takes all it can get, in steps.
+    fn greedy(budget: &Arc<Budget>) -> Permit {
+        let mut permit = budget.take(0).unwrap();
+        while permit.grow(SMALL).is_ok() {}
+        assert_eq!(permit.grow(SMALL), Err(NoRoom::Share));
+        permit
+    }
+
+    #[test]
+    fn one_record_leaves_room_for_others_and_for_small_ones() {
+        let budget = Budget::new(16 * MIB);
+        let first = greedy(&budget);
+        assert!(first.bytes <= largest_record(16 * MIB) && first.bytes + SMALL > 9 * MIB, "{}", first.bytes);
+        let second = greedy(&budget);
+        assert!(second.bytes > 2 * MIB, "{}", second.bytes);
+        // Nothing large fits any more, and a thousand small ones still do.
+        let rest: Vec<_> = std::iter::from_fn(|| budget.take(SMALL + 1).ok()).collect();
+        assert!(budget.used() <= 12 * MIB && !rest.is_empty());
+        let small: Vec<_> = (0..1000).map_while(|_| budget.take(4 << 10).ok()).collect();
+        assert_eq!(small.len(), 1000);
+    }
+
+    #[test]
+    fn a_thousand_that_grow_slowly_leave_the_reserve_to_small_ones() {
+        let budget = Budget::new(64 * MIB);
+        let mut slow: Vec<_> = (0..1000).map(|_| budget.take(0).unwrap()).collect();
+        let mut growing = true;
+        while growing {
+            growing = slow.iter_mut().fold(false, |any, permit| permit.grow(1024).is_ok() || any);
+        }
+        let (least, most) = (slow.iter().map(|p| p.bytes).min().unwrap(), slow.iter().map(|p| p.bytes).max().unwrap());
+        assert!(most <= 2 * least, "shared alike: {least} to {most}");
+        assert!(budget.used() <= 48 * MIB, "{}", budget.used());
+        assert!((0..1000).map(|_| budget.take(SMALL)).all(|p| p.is_ok()));
     }
 
     proptest! {
         #[test]
-        fn permits_never_hold_more_than_the_limit(limit in 0u64..1000, wants in proptest::collection::vec(0u64..400, 0..30)) {
+        fn permits_never_hold_more_than_the_limit(limit in 0u64..100_000, wants in proptest::collection::vec(0u64..40_000, 0..30)) {
             let budget = Budget::new(limit);
-            let mut held = Vec::new();
+            let mut held: Vec<Permit> = Vec::new();
             for (i, want) in wants.into_iter().enumerate() {
-                held.extend(budget.take(want));
+                match held.first_mut() {
+                    Some(first) if i % 4 == 3 => _ = first.grow(want),
+                    _ => held.extend(budget.take(want)),
+                }
                 prop_assert!(budget.used() <= limit);
                 prop_assert_eq!(budget.used(), held.iter().map(|p: &Permit| p.bytes).sum::<u64>());
                 if i % 3 == 2 {

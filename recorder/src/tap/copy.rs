@@ -2,7 +2,7 @@
 
 use umbra_common::exchange::Body;
 
-use super::budget::Permit;
+use super::budget::{NoRoom, Permit};
 
 /// What has been kept of a body so far.
 ///
@@ -13,10 +13,6 @@ pub(crate) struct BodyCopy {
     kept: Vec<u8>,
     length: u64,
 }
-
-/// The budget has no room for this body.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoRoom;
 
 /// Room is made, and charged, in steps of at least this many bytes.
 const STEP: usize = 1024;
@@ -30,9 +26,7 @@ impl BodyCopy {
         if needed > self.kept.capacity() {
             // Doubling keeps copying cheap; never beyond the limit, so that the charge is what is held.
             let room = needed.max(self.kept.capacity() * 2).max(STEP).min(limit.max(needed));
-            if !permit.grow((room - self.kept.capacity()) as u64) {
-                return Err(NoRoom);
-            }
+            permit.grow((room - self.kept.capacity()) as u64)?;
             self.kept.reserve_exact(room - self.kept.len());
         }
         self.kept.extend_from_slice(&chunk[..keep]);
@@ -70,7 +64,7 @@ mod tests {
         let mut permit = budget.take(0).unwrap();
         let mut copy = BodyCopy::default();
         assert_eq!(copy.take(&[0; 1000], 1 << 20, &mut permit), Ok(()));
-        assert_eq!(copy.take(&[0; 1000], 1 << 20, &mut permit), Err(NoRoom));
+        assert_eq!(copy.take(&[0; 1000], 1 << 20, &mut permit), Err(NoRoom::Full));
     }
 
     proptest! {

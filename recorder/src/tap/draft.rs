@@ -12,8 +12,8 @@ use umbra_common::fraction::Fraction;
 use umbra_common::ledger::{DropReason, Entry, RecordOutcome};
 use umbra_common::time::Timestamp;
 
-use super::budget::Permit;
-use super::copy::{BodyCopy, NoRoom};
+use super::budget::{NoRoom, Permit};
+use super::copy::BodyCopy;
 use super::head::{RequestHead, fields, fields_len};
 use crate::config::Responses;
 
@@ -146,5 +146,5 @@ impl Draft {
 }
 
 fn charge(permit: &mut Permit, bytes: usize) -> Result<(), NoRoom> {
-    if permit.grow(bytes as u64) { Ok(()) } else { Err(NoRoom) }
+    permit.grow(bytes as u64)
 }

@@ -9,8 +9,8 @@ mod copy;
 mod draft;
 mod head;
 
-pub(crate) use budget::{Budget, Permit};
-pub(crate) use copy::{BodyCopy, NoRoom};
+pub(crate) use budget::{Budget, NoRoom, Permit, largest_record};
+pub(crate) use copy::BodyCopy;
 pub(crate) use draft::{DRAFT_BYTES, Draft, Limits};
 pub(crate) use head::RequestHead;
 
@@ -74,6 +74,15 @@ impl Taps {
     }
 }
 
+impl From<NoRoom> for DropReason {
+    fn from(why: NoRoom) -> Self {
+        match why {
+            NoRoom::Full => Self::Memory,
+            NoRoom::Share => Self::MemoryShare,
+        }
+    }
+}
+
 /// A share in one exchange under way.
 #[derive(Debug)]
 pub(crate) struct Tap {
@@ -122,10 +131,10 @@ impl Tap {
         let mut open = self.taps.open.borrow_mut();
         let Some(slot) = open.get_mut(self.key) else { return };
         let Some(draft) = &mut slot.draft else { return };
-        if add(draft).is_err()
+        if let Err(why) = add(draft)
             && let Some(draft) = slot.draft.take()
         {
-            draft.drop_for(DropReason::Memory);
+            draft.drop_for(why.into());
         }
     }
 }
