@@ -153,6 +153,12 @@ pub enum ReplaySkip {
     Behind,
     /// Its partition was given to another replica while it waited for its turn.
     Reassigned,
+    /// An earlier run of the job has dealt with it.
+    DoneBefore,
+    /// An earlier run of the job may have sent it, and it is to be sent at most once.
+    InDoubt,
+    /// It was due after the time that `--loop for=` gave.
+    AfterEnd,
 }
 
 /// Why an exchange that was to be sent was not.
@@ -181,6 +187,9 @@ impl Outcome for ReplayOutcome {
         Self::Skipped(ReplaySkip::OtherShard),
         Self::Skipped(ReplaySkip::Behind),
         Self::Skipped(ReplaySkip::Reassigned),
+        Self::Skipped(ReplaySkip::DoneBefore),
+        Self::Skipped(ReplaySkip::InDoubt),
+        Self::Skipped(ReplaySkip::AfterEnd),
         Self::Dropped(ReplayDrop::Interrupted),
         Self::Dropped(ReplayDrop::Abandoned),
     ];
@@ -215,6 +224,9 @@ impl Outcome for ReplayOutcome {
                 ReplaySkip::OtherShard => "other_shard",
                 ReplaySkip::Behind => "behind",
                 ReplaySkip::Reassigned => "reassigned",
+                ReplaySkip::DoneBefore => "done_before",
+                ReplaySkip::InDoubt => "in_doubt",
+                ReplaySkip::AfterEnd => "after_end",
             },
             Self::Dropped(reason) => match reason {
                 ReplayDrop::Interrupted => "interrupted",

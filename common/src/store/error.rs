@@ -48,6 +48,28 @@ pub enum StoreError {
         /// The brokers as given.
         brokers: String,
     },
+    /// Another process holds a name for checkpoints.
+    #[error("'{name}' is in use by another process: wait for its end, or end it")]
+    Held {
+        /// The name.
+        name: String,
+    },
+    /// A name for checkpoints was taken over while this process said nothing.
+    #[error(
+        "'{name}' was taken over by another process while this one stood still: what it does from here on is not kept"
+    )]
+    Taken {
+        /// The name.
+        name: String,
+    },
+    /// A checkpoint cannot be kept.
+    #[error("the checkpoint '{name}' cannot be kept: {why}")]
+    NotKept {
+        /// The name.
+        name: String,
+        /// Why.
+        why: String,
+    },
     /// Kafka refused or failed later.
     #[error("kafka: {0}")]
     Kafka(#[from] rdkafka::error::KafkaError),
@@ -59,7 +81,10 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the configuration is to blame (exit status 2) rather than the state of the world (1).
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Path { .. } | Self::NotAStore { .. } | Self::Spool { .. } | Self::Property(_))
+        matches!(
+            self,
+            Self::Path { .. } | Self::NotAStore { .. } | Self::Spool { .. } | Self::Property(_) | Self::Held { .. }
+        )
     }
 }
 

@@ -9,6 +9,7 @@
 mod error;
 mod health;
 mod kafka;
+mod keep;
 mod plan;
 mod setting;
 mod spool;
@@ -17,7 +18,8 @@ mod url;
 
 pub use error::{Loss, StoreError};
 pub use health::{StoreHealth, StoreState};
-pub use plan::{PartitionPlan, Plan};
+pub use keep::{Keep, Kept, Mark};
+pub use plan::{Expired, PartitionPlan, Plan};
 pub use setting::StoreSetting;
 pub use spool::{SpoolConfig, SpoolFigures, open_spooled};
 pub use url::{KafkaUrl, SqliteUrl, StoreUrl, StoreUrlError};
@@ -247,6 +249,15 @@ impl Store {
         }
     }
 
+    /// What is left of a plan's window, where records of it have been removed since they were written; nothing where it is
+    /// whole. A window in which nothing was recorded is whole.
+    pub fn expired(&self, plan: &Plan) -> Result<Option<Expired>, StoreError> {
+        match self {
+            Self::Sqlite(source) => source.expired(plan),
+            Self::Kafka(source) => source.expired(plan),
+        }
+    }
+
     /// Reads what a plan names. Records outside of its window come too (the slack around it): filter on arrival.
     pub fn read(&self, plan: &Plan) -> Result<Box<dyn Read>, StoreError> {
         match self {
@@ -260,6 +271,38 @@ impl Store {
         match self {
             Self::Sqlite(source) => Ok(Box::new(source.follow(group, start)?)),
             Self::Kafka(source) => Ok(Box::new(source.follow(group, start)?)),
+        }
+    }
+
+    /// Takes a name for checkpoints, waiting a few seconds for a holder that may have died.
+    pub fn keep(&self, name: &str) -> Result<Box<dyn Keep>, StoreError> {
+        match self {
+            Self::Sqlite(source) => Ok(Box::new(source.keep(name)?)),
+            Self::Kafka(source) => Ok(Box::new(source.keep(name)?)),
+        }
+    }
+
+    /// The checkpoint under a name, whoever holds it; nothing where there is none.
+    pub fn marks(&self, name: &str) -> Result<Vec<Mark>, StoreError> {
+        match self {
+            Self::Sqlite(source) => source.marks(name),
+            Self::Kafka(source) => source.marks(name),
+        }
+    }
+
+    /// The names that begin so and may have a checkpoint, in order.
+    pub fn kept(&self, prefix: &str) -> Result<Vec<Kept>, StoreError> {
+        match self {
+            Self::Sqlite(source) => source.kept(prefix),
+            Self::Kafka(source) => source.kept(prefix),
+        }
+    }
+
+    /// Forgets a checkpoint that nobody holds; one that does not exist is forgotten already.
+    pub fn forget(&self, name: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(source) => source.forget(name),
+            Self::Kafka(source) => source.forget(name),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A window frozen.
 
-use crate::time::Window;
+use std::fmt;
+
+use crate::time::{Timestamp, Window};
 
 /// For each partition, the offsets that hold the window's records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,22 @@ pub struct PartitionPlan {
     pub from: i64,
     /// The first offset not to read any more.
     pub to: i64,
+}
+
+/// What the store still has of a window of which a part has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// When the first record arrived that is left of it; nothing where none is.
+    pub left_from: Option<Timestamp>,
+}
+
+impl fmt::Display for Expired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.left_from {
+            Some(at) => write!(f, "what is left of it begins at {at}"),
+            None => f.write_str("nothing is left of it"),
+        }
+    }
 }
 
 impl Plan {

@@ -10,6 +10,8 @@ mod deliveries;
 mod follow;
 mod group;
 mod join;
+mod keep;
+mod kept;
 mod late;
 mod marks;
 mod metadata;
@@ -22,6 +24,7 @@ mod source;
 mod ticket;
 mod topic;
 mod trouble;
+mod waiting;
 
 pub(super) use append::Appender;
 pub(super) use source::Source;

@@ -24,6 +24,8 @@ pub(super) enum Role<'a> {
     Read,
     /// Follows as a member of this group.
     Follow(&'a str),
+    /// Keeps a checkpoint as the one member of this group.
+    Keep(&'a str),
 }
 
 /// Properties that Umbra's promises rest on, and where their values come from.
@@ -94,6 +96,15 @@ const FOLLOW: [(&str, &str); 6] = [
     ("partition.assignment.strategy", "cooperative-sticky"),
 ];
 
+/// A holder that died is to be noticed within seconds: the shortest time that brokers allow by default.
+const KEEP: [(&str, &str); 5] = [
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("session.timeout.ms", "6000"),
+    ("heartbeat.interval.ms", "1500"),
+    ("partition.assignment.strategy", "range"),
+];
+
 /// Two names of one property: where the second is given, our value for the first must not be set beside it.
 const ALIASES: [(&str, &str); 4] = [
     ("acks", "request.required.acks"),
@@ -141,11 +152,12 @@ impl Settings {
             Role::Write => &[&EVERY, &WRITE],
             Role::Read => &[&EVERY, &CONSUME, &READ],
             Role::Follow(_) => &[&EVERY, &CONSUME, &FOLLOW],
+            Role::Keep(_) => &[&EVERY, &KEEP],
         };
         for (name, value) in own.iter().copied().flatten() {
             config.set(*name, *value);
         }
-        if let Role::Follow(group) = role {
+        if let Role::Follow(group) | Role::Keep(group) = role {
             config.set("group.id", group);
         }
         for (name, value) in &self.properties {
@@ -209,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_role_is_a_configuration_that_librdkafka_takes() {
-        for role in [Role::Ask, Role::Marks, Role::Write, Role::Read, Role::Follow("g")] {
+        for role in [Role::Ask, Role::Marks, Role::Write, Role::Read, Role::Follow("g"), Role::Keep("g")] {
             settings(&[]).unwrap().config(role).create_native_config().unwrap();
         }
     }

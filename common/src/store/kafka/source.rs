@@ -7,14 +7,19 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::BaseConsumer;
 
 use super::follow::Follower;
+use super::keep::Keeper;
+use super::kept;
 use super::marks;
 use super::metadata;
 use super::offsets::{Which, query};
 use super::read::Reader;
 use super::settings::{Role, Settings, refused};
 use super::trouble::Plain;
-use crate::store::{KafkaUrl, PartitionPlan, Plan, SLACK, Start, StoreError};
+use crate::store::{Expired, KafkaUrl, Kept, Mark, Next, PartitionPlan, Plan, Read, SLACK, Start, StoreError, Stored};
 use crate::time::{Timestamp, Window};
+
+/// One look at a partition's beginning.
+const READ: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// A Kafka store opened for reading.
 pub struct Source {
@@ -73,6 +78,48 @@ impl Source {
         }
     }
 
+    /// A partition has lost the beginning of a window where records have been removed from it and none is left that is
+    /// older than the window.
+    pub(in crate::store) fn expired(&self, plan: &Plan) -> Result<Option<Expired>, StoreError> {
+        let firsts = self.offsets(Which::First)?;
+        let (begins, ends) = (self.offsets(Which::At(plan.window.from()))?, self.offsets(Which::Next)?);
+        let of = |all: &BTreeMap<i32, Option<i64>>, partition: &i32| all.get(partition).copied().flatten();
+        let has_lost = |partition: &i32| {
+            let first = of(&firsts, partition).unwrap_or(0);
+            // Where no record is as late as the window, the first that would be is the next one.
+            let begin = of(&begins, partition).or(of(&ends, partition));
+            first > 0 && begin.is_none_or(|begin| begin <= first)
+        };
+        let mut lost = self.partitions.iter().filter(|partition| has_lost(partition)).peekable();
+        if lost.peek().is_none() {
+            return Ok(None);
+        }
+        let lost: Vec<i32> = lost.copied().collect();
+        Ok(Some(Expired { left_from: self.first_arrival(plan, &lost)? }))
+    }
+
+    /// The latest of the first arrivals in some partitions: from there on nothing is missing.
+    fn first_arrival(&self, plan: &Plan, partitions: &[i32]) -> Result<Option<Timestamp>, StoreError> {
+        /// As many records are looked at in each: the first may be of before the window, or of no time.
+        const LOOK: i64 = 100;
+        let planned = plan.partitions.iter().filter(|part| partitions.contains(&part.partition));
+        let heads = planned.map(|part| PartitionPlan { to: part.to.min(part.from + LOOK), ..*part }).collect();
+        let mut reader = self.read(&Plan { window: plan.window, partitions: heads })?;
+        let mut firsts: BTreeMap<i32, Timestamp> = BTreeMap::new();
+        loop {
+            match reader.next(READ)? {
+                Next::Record(Stored { position, exchange: Ok(exchange), .. }) => {
+                    if plan.window.contains(exchange.arrival) {
+                        let first = firsts.entry(position.partition).or_insert(exchange.arrival);
+                        *first = exchange.arrival.min(*first);
+                    }
+                }
+                Next::Record(_) | Next::Idle | Next::PartitionEnd(_) => {}
+                Next::End => return Ok(firsts.into_values().max()),
+            }
+        }
+    }
+
     pub(in crate::store) fn read(&self, plan: &Plan) -> Result<Reader, StoreError> {
         Reader::new(&self.settings, &self.url, plan)
     }
@@ -89,6 +136,22 @@ impl Source {
         };
         let starts = starts.into_iter().map(|(partition, offset)| (partition, offset.unwrap_or(0))).collect();
         Follower::new(&self.settings, &self.url.topic, group, starts)
+    }
+
+    pub(in crate::store) fn keep(&self, name: &str) -> Result<Keeper, StoreError> {
+        Keeper::take(&self.settings, &self.url.topic, name)
+    }
+
+    pub(in crate::store) fn marks(&self, name: &str) -> Result<Vec<Mark>, StoreError> {
+        kept::marks(&self.settings, &self.url.topic, &self.partitions, name)
+    }
+
+    pub(in crate::store) fn kept(&self, prefix: &str) -> Result<Vec<Kept>, StoreError> {
+        kept::names(&self.consumer, prefix)
+    }
+
+    pub(in crate::store) fn forget(&self, name: &str) -> Result<(), StoreError> {
+        kept::forget(&self.settings, name)
     }
 }
 

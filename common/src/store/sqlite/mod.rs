@@ -6,6 +6,7 @@
 mod append;
 mod cursor;
 mod follow;
+mod keep;
 mod read;
 mod retention;
 mod schema;

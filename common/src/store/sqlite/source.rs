@@ -6,9 +6,10 @@ use rusqlite::Connection;
 
 use super::PARTITION;
 use super::follow::Follower;
+use super::keep::{self, Keeper};
 use super::read::Reader;
 use super::schema;
-use crate::store::{PartitionPlan, Plan, SLACK, SqliteUrl, Start, StoreError};
+use crate::store::{Expired, Kept, Mark, PartitionPlan, Plan, SLACK, SqliteUrl, Start, StoreError};
 use crate::time::{Timestamp, Window};
 
 /// Index entries alone answer this.
@@ -35,12 +36,44 @@ impl Source {
         Ok(Plan { window, partitions: partition })
     }
 
+    pub(in crate::store) fn expired(&self, plan: &Plan) -> Result<Option<Expired>, StoreError> {
+        let connection = schema::open_for_read(&self.path)?;
+        let window = plan.window;
+        let (from, to) = (window.from().as_nanos() as i64, window.to().as_nanos() as i64);
+        // Sequence numbers begin at 1: where that one is gone, the oldest have been removed.
+        let sql = "SELECT coalesce((SELECT min(seq) FROM exchanges), (SELECT seq + 1 FROM sqlite_sequence), 1) > 1
+            AND NOT EXISTS (SELECT 1 FROM exchanges WHERE arrival < ?1)";
+        if !connection.query_row(sql, [from], |row| row.get(0))? {
+            return Ok(None);
+        }
+        let sql = "SELECT min(arrival) FROM exchanges WHERE arrival >= ?1 AND arrival < ?2";
+        let first: Option<i64> = connection.query_row(sql, [from, to], |row| row.get(0))?;
+        let left_from = first.and_then(|nanos| u64::try_from(nanos).ok()).map(Timestamp::from_nanos);
+        Ok(Some(Expired { left_from }))
+    }
+
     pub(in crate::store) fn read(&self, plan: &Plan) -> Result<Reader, StoreError> {
         Ok(Reader::new(schema::open_for_read(&self.path)?, plan))
     }
 
     pub(in crate::store) fn follow(&self, group: &str, start: Start) -> Result<Follower, StoreError> {
         Follower::new(self.path.clone(), group, start)
+    }
+
+    pub(in crate::store) fn keep(&self, name: &str) -> Result<Keeper, StoreError> {
+        Keeper::take(&self.path, name)
+    }
+
+    pub(in crate::store) fn marks(&self, name: &str) -> Result<Vec<Mark>, StoreError> {
+        keep::marks(&self.path, name)
+    }
+
+    pub(in crate::store) fn kept(&self, prefix: &str) -> Result<Vec<Kept>, StoreError> {
+        keep::names(&self.path, prefix)
+    }
+
+    pub(in crate::store) fn forget(&self, name: &str) -> Result<(), StoreError> {
+        keep::forget(&self.path, name)
     }
 }
 
