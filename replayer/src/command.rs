@@ -12,9 +12,10 @@ use umbra_common::time::{HumanDuration, Timestamp, Window};
 
 use crate::carry::{CarryRules, SessionBy};
 use crate::change::Changes;
+use crate::job::{JobConfig, JobsConfig};
 use crate::read::Filter;
 use crate::report::Gate;
-use crate::schedule::{Behind, Goals, Pace, Shard};
+use crate::schedule::{Behind, Goals, Pace, Repeat, Shard};
 use crate::target::{HostPolicy, Order, ProtocolPolicy, Target};
 use crate::traffic::{IdPrefix, Output, Screen};
 
@@ -43,6 +44,8 @@ pub enum Action {
     },
     /// List, show or tail recorded traffic.
     Traffic(TrafficConfig),
+    /// List, show or delete jobs.
+    Jobs(JobsConfig),
 }
 
 /// How shadow requests are sent.
@@ -184,10 +187,16 @@ pub struct ReplayConfig {
     pub window: Window,
     /// How fast.
     pub pacing: Pacing,
+    /// How often.
+    pub repeat: Repeat,
     /// The instant of the first due time; as soon as everything is ready where absent.
     pub start_at: Option<Timestamp>,
     /// This process's part.
     pub shard: Option<Shard>,
+    /// Whether what is left is sent of a window that has expired in part.
+    pub allow_partial: bool,
+    /// What is kept of it, under which name.
+    pub job: Option<JobConfig>,
     /// Which exchanges.
     pub filter: Filter,
     /// How they are sent.
@@ -203,8 +212,11 @@ impl ReplayConfig {
             store,
             window,
             pacing: Pacing::default(),
+            repeat: Repeat::ONCE,
             start_at: None,
             shard: None,
+            allow_partial: false,
+            job: None,
             filter: Filter::default(),
             sending: Sending::to(targets),
             reporting: Reporting::default(),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::job::JobError;
 use umbra_common::store::StoreError;
 use umbra_common::time::Window;
 
@@ -11,6 +12,26 @@ pub enum RunError {
     /// The store cannot be opened, or was lost on the way.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Exchanges that came so far out of order that a checkpoint cannot say which are done.
+    #[error(
+        "the records of partition {partition} are too far out of order for a checkpoint: \
+         give fewer --connections, or send the window without --job"
+    )]
+    Scattered {
+        /// Which partition.
+        partition: i32,
+    },
+    /// A window of which the store does not have all any more.
+    #[error("the window {window} has expired in part: {left}; --allow-partial sends what is left")]
+    Expired {
+        /// As asked for.
+        window: umbra_common::time::Window,
+        /// What is left.
+        left: umbra_common::store::Expired,
+    },
+    /// A job that cannot be begun or gone on with like this.
+    #[error(transparent)]
+    Job(#[from] JobError),
     /// A target's name has no address.
     #[error("cannot resolve the target {target}: {why}")]
     Resolve {
@@ -88,6 +109,8 @@ impl RunError {
     pub fn status(&self) -> ExitStatus {
         match self {
             Self::Store(store) if store.is_configuration() => ExitStatus::Usage,
+            Self::Job(error) => error.status(),
+            Self::Expired { .. } => ExitStatus::Usage,
             Self::ProductionTarget { .. } | Self::Report { .. } | Self::Admin { .. } => ExitStatus::Usage,
             _ => ExitStatus::Failed,
         }

@@ -11,6 +11,7 @@ pub mod change;
 pub mod cli;
 pub mod command;
 mod error;
+pub mod job;
 mod lane;
 pub mod merge;
 pub mod read;

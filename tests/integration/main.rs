@@ -30,6 +30,7 @@ mod grpc;
 mod handing_over;
 mod harness_itself;
 mod invariants;
+mod jobs;
 mod live_path;
 mod looking;
 mod memory;

@@ -12,6 +12,7 @@ use umbra_common::time::{HumanDuration, When};
 use super::FollowFrom;
 use super::admin_flags::AdminFlags;
 use super::change_flags::ChangeFlags;
+use super::job_flags::JobFlags;
 use super::pace_flags::{FollowPaceFlags, GoalFlags, PaceFlags};
 use crate::read::Condition;
 use crate::report::Gate;
@@ -142,14 +143,9 @@ pub(super) struct ReplayFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub admin: AdminFlags,
-    /// Name the replay, so that it can be resumed (not yet available).
-    #[arg(long, env = "UMBRA_JOB", value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
-    /// Go on where the job was (not yet available).
-    #[arg(long, env = "UMBRA_RESUME", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resume: Option<bool>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub job: JobFlags,
     /// Send only this process's part: 1/4 … 4/4.
     #[arg(long, env = "UMBRA_SHARD", value_name = "I/N")]
     #[serde(skip_serializing_if = "Option::is_none")]

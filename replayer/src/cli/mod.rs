@@ -5,6 +5,7 @@ mod change_flags;
 mod error;
 mod flags;
 mod follow_from;
+mod job_flags;
 mod pace_flags;
 mod resolve;
 
@@ -14,8 +15,10 @@ pub use follow_from::{FollowFrom, FollowFromParseError};
 use clap::{Parser, Subcommand};
 
 use crate::command::Command;
+use crate::job::{JobLook, JobName};
 use crate::traffic::IdPrefix;
 use flags::{FollowFlags, ReplayFlags, TrafficFlags};
+use job_flags::JobLookFlags;
 
 /// Sends recorded traffic to staging clusters, as shadow traffic.
 #[derive(Debug, Parser)]
@@ -45,6 +48,29 @@ enum Sub {
     /// Look at recorded traffic.
     #[command(subcommand)]
     Traffic(Box<TrafficSub>),
+    /// Look at the jobs that a store keeps.
+    #[command(subcommand)]
+    Job(Box<JobSub>),
+}
+
+#[derive(Debug, Subcommand)]
+enum JobSub {
+    /// Print all jobs, one a line.
+    List(JobLookFlags),
+    /// Print one job whole.
+    Show {
+        /// Its name.
+        name: JobName,
+        #[command(flatten)]
+        flags: JobLookFlags,
+    },
+    /// Forget a job that no process works on; its traffic stays.
+    Delete {
+        /// Its name.
+        name: JobName,
+        #[command(flatten)]
+        flags: JobLookFlags,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +114,11 @@ impl Cli {
                 TrafficSub::Top { flags, limit } => resolve::top(flags, limit),
                 TrafficSub::Show { id, flags } => resolve::show(id, flags),
                 TrafficSub::Tail(flags) => resolve::tail(flags),
+            },
+            Sub::Job(sub) => match *sub {
+                JobSub::List(flags) => resolve::jobs(flags, JobLook::List),
+                JobSub::Show { name, flags } => resolve::jobs(flags, JobLook::Show(name)),
+                JobSub::Delete { name, flags } => resolve::jobs(flags, JobLook::Delete(name)),
             },
         }
     }

@@ -4,16 +4,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use umbra_common::config::layer;
 use umbra_common::fraction::Fraction;
-use umbra_common::store::StoreConfig;
+use umbra_common::store::{StoreConfig, StoreSetting};
 use umbra_common::time::{Timestamp, When, Window};
 
 use super::change_flags::{ChangeFlags, Fitting};
 use super::flags::{FollowFlags, ReplayFlags, SendFlags, SourceFlags, TrafficFlags};
+use super::job_flags::{JobLookFlags, job};
 use super::{ConfigError, FollowFrom};
 use crate::command::{
     Action, Command, DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, FollowConfig, Look, ReplayConfig, Reporting, Sending,
     TrafficConfig,
 };
+use crate::job::{JobLook, JobsConfig};
 use crate::read::Filter;
 use crate::target::Order;
 use crate::traffic::{IdPrefix, Output, Screen};
@@ -28,7 +30,7 @@ pub(super) fn follow(flags: FollowFlags) -> Result<Command, ConfigError> {
     let sending = Sending { in_flight: in_flight.unwrap_or(sending.connections), ..sending };
     let reporting = Reporting { admin: flags.admin.resolve()?, ..reporting };
     let config = FollowConfig {
-        store: store(&mut flags.source)?,
+        store: store(&mut flags.source.store)?,
         from: flags.from.unwrap_or(FollowFrom::Latest).resolve(Timestamp::now()),
         rate: flags.pace.rate,
         delay: flags.pace.delay.map(|d| d.0).filter(|d| !d.is_zero()),
@@ -50,17 +52,15 @@ pub(super) fn replay(flags: ReplayFlags) -> Result<Command, ConfigError> {
 /// A plan needs no target: it says what would be sent, wherever to.
 pub(super) fn plan(flags: ReplayFlags, diff: bool) -> Result<Command, ConfigError> {
     let (log_format, config) = window(flags)?;
+    if config.job.is_some() {
+        return Err(ConfigError::Unused("--job", "a plan is printed and not kept"));
+    }
     Ok(Command { log_format, action: Action::Plan { config, diff } })
 }
 
 fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayConfig), ConfigError> {
     let mut flags = below(flags, |f| &f.source)?;
-    if flags.job.is_some() {
-        return Err(ConfigError::NotYet("--job"));
-    }
-    if flags.resume == Some(true) {
-        return Err(ConfigError::NotYet("--resume"));
-    }
+    let job = job(&flags.job, &flags, flags.shard, flags.changes.profile.as_deref())?;
     let now = Timestamp::now();
     let from = flags.from.ok_or(ConfigError::Missing("--from", "say where the window begins, as in -15m"))?;
     let window = Window::new(from.resolve(now), flags.to.unwrap_or(NOW).resolve(now))?;
@@ -75,12 +75,38 @@ fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayCo
     let sending = Sending { in_flight: in_flight.unwrap_or(sending.connections), ..sending };
     let reporting = Reporting { admin: flags.admin.resolve()?, ..reporting };
     let log_format = flags.source.log_format.unwrap_or_default();
-    let store = store(&mut flags.source)?;
-    let shard = flags.shard;
-    Ok((log_format, ReplayConfig { store, window, pacing, start_at, shard, filter, sending, reporting }))
+    let store = store(&mut flags.source.store)?;
+    let config = ReplayConfig {
+        store,
+        window,
+        pacing,
+        repeat: flags.job.repeat.unwrap_or_default(),
+        start_at,
+        shard: flags.shard,
+        allow_partial: flags.job.allow_partial.unwrap_or(false),
+        job,
+        filter,
+        sending,
+        reporting,
+    };
+    Ok((log_format, config))
 }
 
 const NOW: When = When::Ago(std::time::Duration::ZERO);
+
+pub(super) fn jobs(flags: JobLookFlags, look: JobLook) -> Result<Command, ConfigError> {
+    let mut flags = match &flags.config {
+        None => flags,
+        Some(file) => layer(&flags, file)?,
+    };
+    let output = flags.output.unwrap_or(Output::Table);
+    if !matches!(output, Output::Table | Output::Json) {
+        return Err(ConfigError::Output(output.to_string(), "table or json"));
+    }
+    let store = store(&mut flags.store)?;
+    let log_format = flags.log_format.unwrap_or_default();
+    Ok(Command { log_format, action: Action::Jobs(JobsConfig { store, output, look }) })
+}
 
 pub(super) fn list(flags: TrafficFlags, follow: bool) -> Result<Command, ConfigError> {
     let flags = below(flags, |f| &f.source)?;
@@ -137,7 +163,7 @@ fn no_window(flags: &TrafficFlags, why: &'static str) -> Result<(), ConfigError>
 fn traffic(mut flags: TrafficFlags, look: Look, usual: Output) -> Result<Command, ConfigError> {
     let log_format = flags.source.log_format.unwrap_or_default();
     let filter = filter(&flags.source)?;
-    let store = store(&mut flags.source)?;
+    let store = store(&mut flags.source.store)?;
     let output = flags.output.unwrap_or(usual);
     let wanted = match (&look, output) {
         (Look::Show(_), Output::Table) => Some("http, json, curl or har"),
@@ -159,9 +185,9 @@ fn below<T: Serialize + DeserializeOwned>(flags: T, source: fn(&T) -> &SourceFla
     }
 }
 
-fn store(source: &mut SourceFlags) -> Result<StoreConfig, ConfigError> {
+fn store(setting: &mut Option<StoreSetting>) -> Result<StoreConfig, ConfigError> {
     let missing = ConfigError::Missing("--store", "give sqlite:FILE or kafka://HOST:PORT/TOPIC");
-    source.store.take().unwrap_or_default().resolve()?.ok_or(missing)
+    setting.take().unwrap_or_default().resolve()?.ok_or(missing)
 }
 
 fn filter(source: &SourceFlags) -> Result<Filter, ConfigError> {

@@ -4,6 +4,7 @@ use clap::Parser;
 
 use super::Cli;
 use crate::command::{Action, Command, Look};
+use crate::job::{Delivery, JobLook};
 use crate::schedule::Pace;
 
 fn parse(line: &str) -> Result<Command, String> {
@@ -126,10 +127,48 @@ fn an_admin_listener_that_strangers_reach_needs_a_token() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused() {
-    for flag in ["--job nightly", "--resume"] {
-        assert!(error(flag).contains("not yet available"), "{flag}");
+fn a_job_is_named_and_its_flags_are_checked() {
+    let job = |rest: &str| match parse(&format!("{REPLAY} {rest}")).unwrap().action {
+        Action::Replay(config) => config,
+        other => panic!("{other:?}"),
+    };
+    let config = job("--job nightly --resume --delivery at-most-once --loop for=1h --shard 1/4 --set-header a:secret");
+    let named = config.job.unwrap();
+    assert_eq!(
+        (named.name.to_string().as_str(), named.resume, named.delivery),
+        ("nightly", true, Delivery::AtMostOnce)
+    );
+    assert_eq!(config.repeat.to_string(), "for=1h");
+    let said: Vec<_> = named.settings.iter().map(|(flag, value)| format!("{flag}={value}")).collect();
+    for wanted in ["delivery=at-most-once", "from=-15m", "loop=for=1h", "shards=4", "target=v2=http://127.0.0.1:1"] {
+        assert!(said.iter().any(|said| said == wanted), "{wanted} is not in {said:?}");
     }
+    assert!(said.iter().all(|said| !said.contains("secret") && !said.starts_with("store")), "{said:?}");
+    // What is watched and how hard it is tried may be another each time.
+    let other =
+        job("--job nightly --delivery at-most-once --loop for=1h --shard 3/4 --set-header a:secret --timeout 3s");
+    assert_eq!(other.job.unwrap().settings, named.settings);
+    assert_ne!(job("--job nightly --set-header a:other").job.unwrap().settings, named.settings);
+    assert!(error("--job a:b").contains("is no job name"));
+    assert!(error("--resume").contains("--job is missing"));
+    assert!(error("--delivery at-least-once").contains("--delivery has no meaning here"));
+    assert!(error("--job a --delivery twice").contains("is no delivery"));
+    assert!(error("--loop 0").contains("is no number of rounds"));
+    assert!(parse("plan --store sqlite:t.db --from -1h --job a").unwrap_err().contains("--job has no meaning here"));
+}
+
+#[test]
+fn jobs_are_listed_shown_and_deleted() {
+    let look = |line: &str| match parse(&format!("job {line} --store sqlite:t.db")).unwrap().action {
+        Action::Jobs(config) => config.look,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(look("list"), JobLook::List);
+    assert_eq!(look("show nightly"), JobLook::Show("nightly".parse().unwrap()));
+    assert_eq!(look("delete nightly --output json"), JobLook::Delete("nightly".parse().unwrap()));
+    let error = |line: &str| parse(&format!("job {line}")).unwrap_err();
+    assert!(error("list --store sqlite:t.db --output curl").contains("not for this command"));
+    assert!(error("list").contains("--store is missing"));
 }
 
 #[test]

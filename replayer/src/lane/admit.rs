@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use umbra_common::exchange::Exchange;
 use umbra_common::ledger::{Ledger, ReplayOutcome, ReplaySkip};
-use umbra_common::store::Stored;
-use umbra_common::time::Window;
+use umbra_common::store::{Position, Stored};
+use umbra_common::time::{Timestamp, Window};
 
+use crate::job::{Delivery, Lengths, Progress, Saved, Spot, Standing};
 use crate::merge::Admitted;
 use crate::read::Filter;
 use crate::report::Account;
@@ -24,46 +25,131 @@ pub(crate) struct Admit {
     pub(crate) keeps_bodies: bool,
     /// Where each record is opened.
     pub(crate) ledger: Arc<Ledger<ReplayOutcome>>,
+    /// What a job knows of the records.
+    pub(crate) history: Option<History>,
+}
+
+/// What a job knows of the records of its window.
+pub(crate) struct History {
+    /// Where they are counted.
+    pub(crate) progress: Arc<Progress>,
+    /// What an earlier run has said of them.
+    pub(crate) saved: Option<Arc<Saved>>,
+    /// Where they stand.
+    pub(crate) lengths: Lengths,
+    /// What becomes of those in doubt.
+    pub(crate) delivery: Delivery,
 }
 
 /// An exchange of the window, waiting for its turn.
 pub(crate) enum Candidate {
     /// To be sent here.
-    Here(Box<Exchange>, Account),
+    Here(Box<Exchange>, Account, Origin),
     /// Another shard sends it: it only takes its place in the timetable.
     Elsewhere(Account),
+    /// An earlier run has dealt with it: it only takes its place, and ends like this.
+    Before(Account, ReplaySkip),
+}
+
+/// What a job has to know again when a request ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// Where it stands.
+    pub(crate) spot: Spot,
+    /// Whether an earlier run may have sent it.
+    pub(crate) again: bool,
+}
+
+impl Candidate {
+    /// Ends it without being sent.
+    pub(crate) fn skip(self, why: ReplaySkip) {
+        let (Self::Here(_, account, _) | Self::Elsewhere(account) | Self::Before(account, _)) = self;
+        account.end(ReplayOutcome::Skipped(why));
+    }
 }
 
 impl Admit {
-    /// What becomes of a record.
-    pub(crate) fn admit(&self, stored: Stored) -> Admitted<Candidate> {
+    /// What becomes of a record in a round.
+    pub(crate) fn admit(&self, stored: Stored, round: u32) -> Admitted<Candidate> {
         let account = Account::new(self.ledger.open(), ());
+        let at = stored.position;
         let mut exchange = match stored.exchange {
             Ok(exchange) => exchange,
             Err(error) => {
-                let at = stored.position;
                 tracing::warn!(partition = at.partition, offset = at.offset, %error, "a record cannot be read; skipped");
+                self.pass(self.spot(at, Timestamp::ZERO, round));
                 account.end(ReplayOutcome::Skipped(ReplaySkip::Undecodable));
                 return Admitted::Unwanted(None);
             }
         };
         let arrival = exchange.arrival;
-        let unwanted = if !self.window.contains(arrival) {
-            ReplayOutcome::Skipped(ReplaySkip::OutsideWindow)
-        } else if let Some(left_out) = self.filter.leaves_out(&exchange) {
-            left_out
-        } else if exchange.request.body.truncated {
-            ReplayOutcome::Skipped(ReplaySkip::Truncated)
-        } else if self.shard.is_some_and(|shard| !shard.holds(exchange.id)) {
+        let spot = self.spot(at, arrival, round);
+        if let Some(unwanted) = self.leaves_out(&exchange) {
+            self.pass(spot);
+            account.end(unwanted);
+            return Admitted::Unwanted(Some(arrival));
+        }
+        if !self.is_here(&exchange) {
+            self.pass(spot);
             return Admitted::Wanted(arrival, Candidate::Elsewhere(account));
-        } else {
-            // What waits for its turn needs the recorded answer's head only, but for carry rules.
-            if let Some(response) = exchange.response.as_mut().filter(|_| !self.keeps_bodies) {
-                response.body.bytes = bytes::Bytes::new();
-            }
-            return Admitted::Wanted(arrival, Candidate::Here(Box::new(exchange), account));
+        }
+        let origin = match self.history.as_ref().map(|history| history.admit(spot)) {
+            Some(Err(before)) => return Admitted::Wanted(arrival, Candidate::Before(account, before)),
+            Some(Ok(again)) => Origin { spot, again },
+            None => Origin { spot, again: false },
         };
-        account.end(unwanted);
-        Admitted::Unwanted(Some(arrival))
+        // What waits for its turn needs the recorded answer's head only, but for carry rules.
+        if let Some(response) = exchange.response.as_mut().filter(|_| !self.keeps_bodies) {
+            response.body.bytes = bytes::Bytes::new();
+        }
+        Admitted::Wanted(arrival, Candidate::Here(Box::new(exchange), account, origin))
+    }
+
+    /// How an exchange ends that is not meant.
+    pub(crate) fn leaves_out(&self, exchange: &Exchange) -> Option<ReplayOutcome> {
+        if !self.window.contains(exchange.arrival) {
+            return Some(ReplayOutcome::Skipped(ReplaySkip::OutsideWindow));
+        }
+        let truncated = exchange.request.body.truncated;
+        self.filter.leaves_out(exchange).or(truncated.then_some(ReplayOutcome::Skipped(ReplaySkip::Truncated)))
+    }
+
+    /// Whether this process sends it.
+    pub(crate) fn is_here(&self, exchange: &Exchange) -> bool {
+        self.shard.is_none_or(|shard| shard.holds(exchange.id))
+    }
+
+    fn spot(&self, position: Position, arrival: Timestamp, round: u32) -> Spot {
+        let at = self.history.as_ref().map_or(position.offset, |history| history.lengths.at(position, round));
+        Spot { round, arrival, partition: position.partition, at }
+    }
+
+    fn pass(&self, spot: Spot) {
+        if let Some(history) = &self.history {
+            history.progress.pass(spot);
+        }
+    }
+}
+
+impl History {
+    /// Whether a record may come a second time; an error where it is not to be sent any more.
+    fn admit(&self, spot: Spot) -> Result<bool, ReplaySkip> {
+        let standing = self.saved.as_ref().map_or(Standing::New, |saved| saved.standing(spot));
+        match (standing, self.delivery) {
+            (Standing::New, _) => self.progress.read(spot),
+            (Standing::Doubt, Delivery::AtLeastOnce) => {
+                self.progress.read(spot);
+                return Ok(true);
+            }
+            (Standing::Doubt, Delivery::AtMostOnce) => {
+                self.progress.leave_out(spot);
+                return Err(ReplaySkip::InDoubt);
+            }
+            (Standing::Done, _) => {
+                self.progress.pass(spot);
+                return Err(ReplaySkip::DoneBefore);
+            }
+        }
+        Ok(false)
     }
 }

@@ -3,21 +3,40 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::SendTimeoutError;
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 
 use super::{Budget, Charge};
 use crate::error::RunError;
 use crate::report::{Account, Receipt};
 use crate::schedule::{Handful, Inlet, Scheduled, Slot};
+use crate::stop::Stop;
 use crate::target::{ShadowRequest, Shot};
 
 /// The feeding end of a lane.
 pub struct Outlet<R: Receipt> {
-    queue: Inlet<Shot<R, Charge>>,
+    way: Way<R>,
     budget: Arc<Budget>,
     /// Not in the queue yet.
     pending: Handful<Shot<R, Charge>>,
 }
+
+/// Where an outlet's requests go.
+enum Way<R: Receipt> {
+    Sender(Inlet<Shot<R, Charge>>),
+    Relay(Sender<Handful<Shot<R, Charge>>>),
+}
+
+impl<R: Receipt> Way<R> {
+    fn put(&self, handful: Requests<R>, wait: Duration) -> Result<(), SendTimeoutError<Requests<R>>> {
+        match self {
+            Self::Sender(queue) => queue.put(handful, wait),
+            Self::Relay(queue) => queue.send_timeout(handful, wait),
+        }
+    }
+}
+
+/// Some of a lane's requests.
+pub(super) type Requests<R> = Handful<Shot<R, Charge>>;
 
 /// Requests in one handful at most.
 pub(super) const HANDFUL: usize = 64;
@@ -42,7 +61,13 @@ const OVERHEAD: usize = 1024;
 impl<R: Receipt> Outlet<R> {
     /// Into a queue, under a budget.
     pub fn new(queue: Inlet<Shot<R, Charge>>, budget: Arc<Budget>) -> Self {
-        Self { queue, budget, pending: Vec::new() }
+        Self { way: Way::Sender(queue), budget, pending: Vec::new() }
+    }
+
+    /// With somebody between it and the queue, who takes what is put and hands it on.
+    pub(super) fn relayed(self) -> (Self, Relay<R>) {
+        let (queue, taken) = crossbeam_channel::bounded(RELAYED);
+        (Self { way: Way::Relay(queue), budget: self.budget, pending: self.pending }, Relay { taken, way: self.way })
     }
 
     /// Takes a request, waiting for room, and calling `tick` meanwhile: it says whether to go on. [`flush`](Self::flush)
@@ -77,7 +102,7 @@ impl<R: Receipt> Outlet<R> {
         }
         let mut handful = std::mem::take(&mut self.pending);
         loop {
-            match self.queue.put(handful, TICK) {
+            match self.way.put(handful, TICK) {
                 Ok(()) => return Ok(true),
                 Err(SendTimeoutError::Disconnected(_)) => return Ok(false),
                 Err(SendTimeoutError::Timeout(back)) => handful = back,
@@ -86,6 +111,30 @@ impl<R: Receipt> Outlet<R> {
                 return Ok(false);
             }
         }
+    }
+}
+
+/// Handfuls that wait between an outlet and a relay.
+const RELAYED: usize = 64;
+
+/// Between an outlet and the queue.
+pub(crate) struct Relay<R: Receipt> {
+    /// What was put.
+    pub(super) taken: Receiver<Requests<R>>,
+    way: Way<R>,
+}
+
+impl<R: Receipt> Relay<R> {
+    /// Hands on, waiting for room. False where the lane has ended.
+    pub(super) fn hand_on(&self, mut handful: Requests<R>, stop: &Stop) -> bool {
+        while !stop.is_stopped() {
+            match self.way.put(handful, TICK) {
+                Ok(()) => return true,
+                Err(SendTimeoutError::Disconnected(_)) => return false,
+                Err(SendTimeoutError::Timeout(back)) => handful = back,
+            }
+        }
+        false
     }
 }
 

@@ -147,6 +147,12 @@ impl<T> Merge<T> {
         Some((held.arrival, held.item))
     }
 
+    /// Gives out what is held, in whatever order.
+    pub fn drain(&mut self, each: &mut dyn FnMut(T)) {
+        self.bytes = 0;
+        self.heap.drain().for_each(|Reverse(held)| each(held.item));
+    }
+
     /// Whether a partition is so far ahead of the slowest that reading more of it only costs memory.
     pub fn is_ahead(&self, partition: i32) -> bool {
         let Some(newest) = self.partitions.get(&partition).and_then(|p| p.newest) else { return false };

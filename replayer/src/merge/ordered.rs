@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use umbra_common::store::{EMIT_AFTER, Next, Plan, Read, Store, StoreError, Stored};
+use umbra_common::store::{EMIT_AFTER, Next, Plan, Position, Read, Store, StoreError, Stored};
 use umbra_common::time::Timestamp;
 
 use super::Merge;
@@ -116,6 +116,16 @@ impl<T> Ordered<T> {
             self.read.hold(partition, hold)?;
         }
         Ok(())
+    }
+
+    /// Where a later read has to begin when everything of a partition up to and including `upto` is done.
+    pub fn restart(&mut self, upto: Position) -> i64 {
+        self.read.restart(upto)
+    }
+
+    /// Gives out what is held, in whatever order.
+    pub fn drain(&mut self, each: &mut dyn FnMut(T)) {
+        self.merge.drain(each);
     }
 
     /// How many were given out after one that arrived later.

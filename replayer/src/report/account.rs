@@ -11,6 +11,9 @@ pub struct Account<R: Receipt = ()> {
 
 /// What is told that an exchange need not be read again.
 pub trait Receipt: Send + 'static {
+    /// It is about to be sent: from here on it may have arrived.
+    fn sending(&mut self) {}
+
     /// It is done with, one way or another.
     fn done(self);
 }
@@ -20,6 +23,12 @@ impl Receipt for () {
 }
 
 impl<R: Receipt> Receipt for Option<R> {
+    fn sending(&mut self) {
+        if let Some(receipt) = self {
+            receipt.sending();
+        }
+    }
+
     fn done(self) {
         if let Some(receipt) = self {
             receipt.done();
@@ -33,6 +42,23 @@ impl<R: Receipt> Account<R> {
         Self { open: Some((entry, receipt)) }
     }
 
+    /// It is about to be sent.
+    pub fn sending(&mut self) {
+        if let Some((_, receipt)) = &mut self.open {
+            receipt.sending();
+        }
+    }
+
+    /// What is told at the end.
+    pub fn receipt(&self) -> Option<&R> {
+        self.open.as_ref().map(|(_, receipt)| receipt)
+    }
+
+    /// The same, to be changed.
+    pub fn receipt_mut(&mut self) -> Option<&mut R> {
+        self.open.as_mut().map(|(_, receipt)| receipt)
+    }
+
     /// The exchange ended so. What was dropped is to be read again by whoever goes on.
     pub fn end(mut self, outcome: ReplayOutcome) {
         if let Some((entry, receipt)) = self.open.take() {
@@ -41,6 +67,13 @@ impl<R: Receipt> Account<R> {
                 receipt.done();
             }
         }
+    }
+}
+
+impl Account {
+    /// The same, with somebody who is told at the end.
+    pub fn with<R: Receipt>(mut self, receipt: R) -> Account<R> {
+        Account { open: self.open.take().map(|(entry, ())| (entry, receipt)) }
     }
 }
 

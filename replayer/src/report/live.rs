@@ -15,6 +15,7 @@ pub struct Live {
     /// Negative where nobody knows.
     behind_records: AtomicI64,
     late: AtomicU64,
+    again: AtomicU64,
     complete: AtomicBool,
     unconnected: Mutex<Option<Instant>>,
     /// From due to sent, in seconds, where there is a schedule.
@@ -67,6 +68,16 @@ impl Live {
     /// So many exchanges came out of order by now.
     pub fn set_late(&self, late: u64) {
         self.late.store(late, Ordering::Relaxed);
+    }
+
+    /// One more was read to be sent; `again` where an earlier run may have sent it.
+    pub fn add_again(&self, again: bool) {
+        self.again.fetch_add(u64::from(again), Ordering::Relaxed);
+    }
+
+    /// How many are sent that an earlier run may have sent.
+    pub fn again(&self) -> u64 {
+        self.again.load(Ordering::Relaxed)
     }
 
     /// The exchange read last arrived so long ago.
@@ -124,6 +135,7 @@ impl Default for Live {
             behind_micros: AtomicU64::new(0),
             behind_records: AtomicI64::new(-1),
             late: AtomicU64::new(0),
+            again: AtomicU64::new(0),
             complete: AtomicBool::new(false),
             unconnected: Mutex::new(None),
             lag: Histogram::new(LAG_BUCKETS),

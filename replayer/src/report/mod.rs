@@ -15,5 +15,5 @@ pub use gate::{Gate, GateParseError};
 pub use live::{InFlight, Live};
 pub use progress::Progress;
 pub use quantiles::{Quantiles, Times};
-pub use summary::{Report, StatusPair, TargetReport, WindowReport};
+pub use summary::{JobReport, Report, StatusPair, TargetReport, WindowReport};
 pub use table::print_table;

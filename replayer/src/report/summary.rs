@@ -29,8 +29,23 @@ pub struct Report {
     pub error: Option<String>,
     /// The gates that were crossed, with the figures.
     pub crossed: Vec<String>,
+    /// The job, of a run that has one.
+    pub job: Option<JobReport>,
     /// One for each target, in the order given.
     pub targets: Vec<TargetReport>,
+}
+
+/// What a run was of its job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JobReport {
+    /// The job's name.
+    pub name: String,
+    /// What becomes of requests in doubt: `at-least-once` or `at-most-once`.
+    pub delivery: String,
+    /// Whether the run went on with what another had begun.
+    pub resumed: bool,
+    /// The targets to which everything had been sent before.
+    pub done_before: Vec<String>,
 }
 
 /// A stretch of recorded time, `[from, to)`, in UTC.
@@ -82,6 +97,8 @@ pub struct TargetReport {
     pub late: u64,
     /// How much slower than asked it was sent to, by `--pace-with`.
     pub spared: Spared,
+    /// Requests that an earlier run of the job may have sent, and that were sent again.
+    pub sent_again: u64,
     /// Request bodies sent, in bytes.
     pub sent_bytes: u64,
     /// Response bodies received, in bytes.
@@ -123,6 +140,7 @@ impl Default for TargetReport {
             per_second: Vec::new(),
             late: 0,
             spared: Spared::default(),
+            sent_again: 0,
             sent_bytes: 0,
             received_bytes: 0,
             failures: Vec::new(),

@@ -75,6 +75,8 @@ fn status(report: &Report, has_end: bool) -> ExitStatus {
         || any(|t| t.ledger.state("dropped") > 0 && t.ledger.reason("dropped", "abandoned") > 0)
     {
         ExitStatus::Failed
+    } else if report.job.as_ref().is_some_and(|job| job.resumed) && all(|t| t.ledger.seen == passed(t)) {
+        ExitStatus::Done
     } else if has_end && all(|t| t.ledger.seen == outside(t)) {
         tracing::error!("the window holds no exchange: `umbra-replayer traffic list` shows what the store has");
         ExitStatus::NothingToSend
@@ -92,6 +94,11 @@ fn status(report: &Report, has_end: bool) -> ExitStatus {
 
 fn outside(target: &TargetReport) -> u64 {
     target.ledger.reason("skipped", "outside_window")
+}
+
+/// What a job that goes on meets, and does not send.
+fn passed(target: &TargetReport) -> u64 {
+    outside(target) + target.ledger.reason("skipped", "done_before") + target.ledger.reason("skipped", "in_doubt")
 }
 
 /// Something was to be sent, and no connection could ever be made.

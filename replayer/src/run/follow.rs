@@ -68,6 +68,7 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
         interrupted: stop.is_stopped(),
         error: conducted.error.as_ref().map(ToString::to_string),
         crossed: Vec::new(),
+        job: None,
         targets: conducted.targets,
     };
     Ok(Ended { report, error: conducted.error, has_end: false })

@@ -5,6 +5,7 @@ mod follow;
 mod plan;
 mod rehearsal;
 mod replay;
+mod window;
 
 pub use follow::follow;
 pub use replay::replay;
@@ -13,6 +14,7 @@ use std::io::Write;
 
 use crate::command::{Action, Command};
 use crate::error::{ExitStatus, RunError};
+use crate::job;
 use crate::stop::Stop;
 use crate::traffic;
 
@@ -27,5 +29,6 @@ pub fn run(command: Command, stop: Stop, out: &mut dyn Write) -> Result<ExitStat
         Action::Follow(config) => finish::with_report(&config.reporting, out, |_| follow::run(config, &stop)),
         Action::Plan { config, diff } => plan::print(config, *diff, &stop, out),
         Action::Traffic(config) => traffic::print(config, &stop, out),
+        Action::Jobs(config) => job::print(config, out),
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn print(
         shard: config.shard,
         keeps_bodies: false,
         ledger: ledger.clone(),
+        history: None,
     };
     let preparer = preparer(config);
     let mut records = Ordered::open(&store, &plan)?;
@@ -56,15 +57,15 @@ pub(super) fn print(
         if stop.is_stopped() {
             return Ok(ExitStatus::Interrupted);
         }
-        let (arrival, candidate) = match records.next(WAIT, &mut |stored| admit.admit(stored))? {
+        let (arrival, candidate) = match records.next(WAIT, &mut |stored| admit.admit(stored, 0))? {
             Step::Item(arrival, candidate) => (arrival, candidate),
             Step::Idle => continue,
             Step::End => break,
         };
         let place = timetable.next(arrival);
         match candidate {
-            Candidate::Elsewhere(account) => account.end(ReplayOutcome::Skipped(ReplaySkip::OtherShard)),
-            Candidate::Here(exchange, account) => {
+            Candidate::Elsewhere(_) | Candidate::Before(..) => candidate.skip(ReplaySkip::OtherShard),
+            Candidate::Here(exchange, account, _) => {
                 let seen = Seen::of(&exchange);
                 if shown < limit {
                     shown += u64::from(print_diff(&exchange, &config.sending.changes, out)?);

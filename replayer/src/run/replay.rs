@@ -7,15 +7,15 @@ use umbra_common::store::Store;
 use umbra_common::time::Timestamp;
 
 use super::finish::Ended;
+use super::window::{WindowRun, plan_whole};
 use crate::admin::{Admin, Commands, Mode};
 use crate::command::{Pacing, ReplayConfig};
 use crate::error::RunError;
-use crate::lane::{Lane, Purpose, WindowFeed, conduct};
-use crate::merge::Ordered;
-use crate::report::{Progress, Report};
-use crate::schedule::{Control, Pacer, StartLine, Strain, Throttle};
+use crate::job;
+use crate::lane::{Lane, Purpose, conduct};
+use crate::report::{JobReport, Progress, Report};
+use crate::schedule::{Control, Pacer, Shard, StartLine, Strain, Throttle};
 use crate::stop::Stop;
-use crate::target::{Guard, Preparer};
 
 /// Sends a window to its end, or until `stop`. What could not be finished is said in [`Report::error`]; an error is
 /// returned only where nothing could begin.
@@ -28,32 +28,45 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
     let control = Arc::new(Control::default());
     let commands = Commands { control: control.clone(), stop: stop.clone(), mode: Mode::Replay };
     let admin = Admin::start(config.reporting.admin.as_ref(), commands)?;
-    let store = Store::open(&config.store)?;
-    let plan = store.plan(config.window)?;
+    let store = Arc::new(Store::open(&config.store)?);
+    let shard = config.shard.unwrap_or(Shard::WHOLE);
+    let make = || plan_whole(&store, config);
+    let opened = match &config.job {
+        None => None,
+        Some(job) => job::open(&store, job, shard, &config.sending.targets, make)?,
+    };
+    let job = config.job.as_ref().map(|job| JobReport {
+        name: job.name.to_string(),
+        delivery: job.delivery.to_string(),
+        resumed: opened.as_ref().is_some_and(|opened| opened.resumed),
+        done_before: opened.iter().flat_map(|opened| opened.done(&config.sending.targets)).collect(),
+    });
+    let (plan, held) = match opened {
+        Some(opened) => (opened.plan, opened.lanes.into_iter().map(|held| held.map(Some)).collect()),
+        None => (make()?, config.sending.targets.iter().map(|_| Some(None)).collect::<Vec<_>>()),
+    };
+    let all = config.sending.targets.iter().zip(held);
+    let parts: Vec<_> = all.filter_map(|(target, held)| Some((target.clone(), held?))).collect();
     let inner = Stop::new();
-    let line = Arc::new(StartLine::new(config.sending.targets.len(), config.start_at));
+    let line = Arc::new(StartLine::new(parts.len(), config.start_at));
+    let window = WindowRun { config, store, plan, line, control, stop };
+    let feeds = parts.into_iter().map(|(target, held)| window.feed(&target, held).map(|feed| (target, feed)));
     let mut lanes = Vec::new();
-    for target in &config.sending.targets {
-        let preparer = Preparer::new(target.clone(), config.sending.clone());
-        let tally = preparer.tally().clone();
-        let feed = WindowFeed {
-            guard: Guard::new(target.clone(), config.sending.allow_production_target)?,
-            records: Ordered::open(&store, &plan)?,
-            window: config.window,
-            filter: config.filter.clone(),
-            shard: config.shard,
-            longest_gap: config.pacing.longest_gap,
-            preparer,
-        };
+    // All of them first: nothing is sent where one of them cannot begin.
+    for (target, feed) in feeds.collect::<Result<Vec<_>, _>>()? {
+        let from = feed.index();
         let pacer = |strain: &Arc<Strain>| {
             let Pacing { pace, max_rate, behind, goals, .. } = config.pacing.clone();
             let throttle = goals.map(|goals| Throttle::new(target.name.clone(), goals, strain.clone()));
-            let pacer = Pacer::for_window(pace, line.clone(), control.clone());
-            pacer.capped(max_rate).behind(behind).with(throttle)
+            let pacer = Pacer::for_window(pace, window.line.clone(), window.control.clone());
+            pacer.from(from).capped(max_rate).behind(behind).with(throttle)
         };
+        let tally = feed.preparer.tally().clone();
+        let name = target.clone();
         let lane = |work| feed.run(work);
-        lanes.push(Lane::start(target.clone(), &config.sending, pacer, Purpose::Window, tally, &inner, lane)?);
+        lanes.push(Lane::start(name, &config.sending, pacer, Purpose::Window, tally, &inner, lane)?);
     }
+    let WindowRun { plan, line, .. } = window;
     admin.watch(&lanes);
     let mut progress = Progress::start(plan.at_most());
     let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));
@@ -62,13 +75,14 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
     let seconds = started.map_or(0.0, |start| start.elapsed().as_secs_f64());
     let began = started.map(|start| Timestamp::now().before(Instant::now().saturating_duration_since(start)));
     let report = Report {
-        window: Some(config.window.into()),
+        window: Some(plan.window.into()),
         pace: config.pacing.to_string(),
         started: began.map(|at| at.to_string()).unwrap_or_default(),
         seconds,
         interrupted: conducted.interrupted,
         error: conducted.error.as_ref().map(ToString::to_string),
         crossed: Vec::new(),
+        job,
         targets: conducted.targets,
     };
     Ok(Ended { report, error: conducted.error, has_end: true })

@@ -12,19 +12,26 @@ use super::{Pace, Place};
 pub struct Course {
     pace: Pace,
     origin: Instant,
-    /// The place that is due at the origin.
+    /// The place that the pace begins at.
     from: Place,
+    /// How many places of the pace are over at the origin.
+    over: u64,
 }
 
 impl Course {
     /// From the window's beginning, which is due at `start`.
     pub fn new(pace: Pace, start: Instant) -> Self {
-        Self { pace, origin: start, from: Place::default() }
+        Self::resumed(pace, start, 0)
+    }
+
+    /// From the place of an index, which is due at `start`.
+    pub fn resumed(pace: Pace, start: Instant, index: u64) -> Self {
+        Self { pace, origin: start, from: Place::default(), over: index }
     }
 
     /// When a place is due; nothing where the pace has no schedule.
     pub fn due(&self, place: Place) -> Option<Instant> {
-        Some(later(self.origin, self.pace.due(place.since(self.from))?))
+        Some(later(self.origin, self.pace.due_from(place.since(self.from), self.over)?))
     }
 
     /// Everything is due so much later.
@@ -42,7 +49,7 @@ impl Course {
             (_, Pace::Constant(rate)) => left.min(rate.due(1)),
             _ => Duration::ZERO,
         };
-        *self = Self { pace, origin: later(now, wait), from: next };
+        *self = Self { pace, origin: later(now, wait), from: next, over: 0 };
     }
 }
 

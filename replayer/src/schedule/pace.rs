@@ -36,6 +36,12 @@ impl Pace {
         }
     }
 
+    /// The same after a start at which the place of index `from` is due: the pace goes on where it was.
+    pub fn due_from(&self, place: Place, from: u64) -> Option<Duration> {
+        let before = self.due(Place { index: from, elapsed: Duration::ZERO })?;
+        Some(self.due(place)?.saturating_sub(before))
+    }
+
     /// The rate, of a pace that is nothing else.
     pub fn rate(&self) -> Option<Rate> {
         if let Self::Constant(rate) = self { Some(*rate) } else { None }

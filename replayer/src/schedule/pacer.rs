@@ -33,7 +33,7 @@ pub struct Pacer {
 
 #[derive(Debug)]
 enum Mode {
-    Window { line: Ready, pace: Pace, course: Option<(Instant, Course)> },
+    Window { line: Ready, pace: Pace, from: u64, course: Option<(Instant, Course)> },
     Tail,
 }
 
@@ -77,7 +77,7 @@ impl Pacer {
     /// For a window, at a pace from the common start, of which this is one of the lanes.
     pub fn for_window(pace: Pace, line: Arc<StartLine>, control: Arc<Control>) -> Self {
         let line = Ready { line, said: false };
-        Self::new(Mode::Window { line, pace, course: None }, Limit::default(), control)
+        Self::new(Mode::Window { line, pace, from: 0, course: None }, Limit::default(), control)
     }
 
     /// For the live tail, at most at a part of the fleet's rate.
@@ -99,6 +99,14 @@ impl Pacer {
             pace: None,
             spared: None,
         }
+    }
+
+    /// From the place of an index, which is due at the start.
+    pub fn from(mut self, index: u64) -> Self {
+        if let Mode::Window { from, .. } = &mut self.mode {
+            *from = index;
+        }
+        self
     }
 
     /// With a cap of this lane's own.
@@ -170,13 +178,13 @@ impl Pacer {
 
     /// When a place of the window is due, or when to look again.
     fn scheduled(&mut self, place: Place, now: Instant) -> Result<Option<Instant>, Instant> {
-        let Mode::Window { line, pace, course } = &mut self.mode else { return Ok(None) };
+        let Mode::Window { line, pace, from, course } = &mut self.mode else { return Ok(None) };
         let (start, course) = match course {
             Some(begun) => begun,
             None => {
                 line.say();
                 let start = line.line.start().ok_or(now + START)?;
-                course.insert((start, Course::new(pace.clone(), start)))
+                course.insert((start, Course::resumed(pace.clone(), start, *from)))
             }
         };
         match self.pace.take() {

@@ -20,6 +20,14 @@ pub struct Shard {
 const KEY: (u64, u64) = (0x756d_6272_612d_7368, 0x6172_6400_0000_0001);
 
 impl Shard {
+    /// Everything.
+    pub const WHOLE: Self = Self { part: 1, of: 1 };
+
+    /// How many there are.
+    pub fn of(self) -> u32 {
+        self.of
+    }
+
     /// Whether this shard sends the exchange.
     pub fn holds(self, id: ExchangeId) -> bool {
         let mut hasher = SipHasher13::new_with_keys(KEY.0, KEY.1);

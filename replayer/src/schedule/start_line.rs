@@ -27,6 +27,11 @@ impl StartLine {
         Self { at, state: Mutex::new(State { awaited: lanes, start: None }) }
     }
 
+    /// The start that was asked for.
+    pub fn at(&self) -> Option<Timestamp> {
+        self.at
+    }
+
     /// One lane is ready. Called once by each.
     pub fn ready(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

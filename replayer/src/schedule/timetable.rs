@@ -24,21 +24,30 @@ pub struct Timetable {
 impl Timetable {
     /// An empty one. Gaps without an arrival that are longer than `longest_gap` become as long as that.
     pub fn new(longest_gap: Option<Duration>) -> Self {
-        Self { longest_gap, index: 0, first: None, last: Timestamp::ZERO, cut: Duration::ZERO }
+        Self::resumed(longest_gap, 0)
+    }
+
+    /// One that goes on behind the first so many places.
+    pub fn resumed(longest_gap: Option<Duration>, index: u64) -> Self {
+        Self { longest_gap, index, first: None, last: Timestamp::ZERO, cut: Duration::ZERO }
     }
 
     /// The next one's place. One that comes out of order lies where it arrived, which is in the past.
     pub fn next(&mut self, arrival: Timestamp) -> Place {
+        let is_first = self.first.is_none();
         let first = *self.first.get_or_insert(arrival);
-        if self.index > 0
-            && let Some(longest) = self.longest_gap
-        {
+        if !is_first && let Some(longest) = self.longest_gap {
             self.cut += arrival.since(self.last).saturating_sub(longest);
         }
         self.last = self.last.max(arrival);
         let index = self.index;
         self.index += 1;
         Place { index, elapsed: arrival.since(first).saturating_sub(self.cut) }
+    }
+
+    /// How many places there are before the next one.
+    pub fn index(&self) -> u64 {
+        self.index
     }
 
     /// How much shorter the window has become by its gaps.

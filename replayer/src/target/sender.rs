@@ -195,7 +195,7 @@ impl Sender {
     }
 
     async fn shoot<R: Receipt, C>(&self, due: Option<Instant>, shot: Shot<R, C>) {
-        let Shot { shadow, account, charge, expires } = shot;
+        let Shot { shadow, mut account, charge, expires } = shot;
         let ShadowRequest { mut request, protocol, recorded, session, carried, .. } = shadow;
         let memory = self.memory.as_deref().zip(session).zip(carried);
         if let Some(((memory, session), _)) = &memory {
@@ -212,6 +212,7 @@ impl Sender {
         if expires.is_some_and(|at| at < begun) {
             return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
         }
+        account.sending();
         let mut sent = send(&self.connections, request, protocol, self.manner.timeout, keep).await;
         let mut pause = FIRST_PAUSE;
         while self.manner.patience == Patience::UntilConnected
