@@ -46,5 +46,6 @@ mod secured_kafka;
 mod service_manager;
 mod spooling;
 mod store_contract;
+mod trailers;
 mod tunnels;
 mod twenty_thousand;

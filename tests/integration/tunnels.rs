@@ -12,8 +12,9 @@ use umbra_tests::process::Process;
 use umbra_tests::recorder::TestRecorder;
 use umbra_tests::replayer::replay;
 use umbra_tests::stores::TestStore;
-use umbra_tests::tunnels::{ConnectOrigin, WebSocketOrigin, block_on, connect, websocket};
+use umbra_tests::tunnels::{ConnectOrigin, WebSocketOrigin, block_on, connect, connect_once_offered, websocket};
 use umbra_tests::wait::eventually;
+use umbra_tests::wire::RawClient;
 
 /// The one exchange that is left when the recorder is drained.
 fn only(recorder: TestRecorder, store: &TestStore) -> Exchange {
@@ -128,8 +129,7 @@ fn extended_connect_passes_to_an_origin_that_takes_it() {
     let recorder = TestRecorder::start(&store, &origin.url(), &[]);
     block_on(async {
         // The origin's settings are known from its first connection on.
-        while connect(recorder.addr(), "websocket", "/never").await.is_none() {}
-        let mut tunnel = connect(recorder.addr(), "connect-udp", "/udp").await.unwrap();
+        let mut tunnel = connect_once_offered(recorder.addr(), "connect-udp", "/udp").await;
         assert_eq!(tunnel.response.status(), 200);
         tunnel.send("ping");
         assert_eq!(tunnel.read(4).await, b"PING");
@@ -150,6 +150,40 @@ fn extended_connect_passes_to_an_origin_that_takes_it() {
     let tunnel = exchanges.iter().find(|e| &e.request.target[..] == b"/udp").unwrap();
     assert_eq!((&tunnel.request.method[..], tunnel.ending), (&b"CONNECT"[..], Ending::Complete));
     assert_eq!(tunnel.response.as_ref().unwrap().status, 200);
+}
+
+#[test]
+fn time_limits_of_requests_end_no_tunnel() {
+    let (origin, store) = (ConnectOrigin::start(true), TestStore::sqlite());
+    let limits = ["--idle-timeout", "300ms", "--body-timeout", "300ms", "--stream-timeout", "300ms"];
+    let recorder = TestRecorder::start(&store, &origin.url(), &limits);
+    let mut upgraded = recorder.client();
+    upgraded
+        .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a\r\n\r\n");
+    assert_eq!(upgraded.head().status(), 101);
+    block_on(async {
+        let mut tunnel = connect_once_offered(recorder.addr(), "websocket", "/").await;
+        // Connections without a tunnel are closed meanwhile, one after the other.
+        tokio::task::spawn_blocking({
+            let addr = recorder.addr();
+            move || {
+                for _ in 0..3 {
+                    let mut idle = RawClient::connect(addr);
+                    idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+                    assert_eq!(idle.response().status(), 200);
+                    assert!(idle.is_closed_by_peer());
+                }
+            }
+        })
+        .await
+        .unwrap();
+        tunnel.send("still there");
+        assert_eq!(tunnel.read(11).await, b"STILL THERE");
+    });
+    upgraded.send("still there");
+    assert_eq!(upgraded.bytes(), b"STILL THERE");
+    drop(upgraded);
+    recorder.drain();
 }
 
 #[test]

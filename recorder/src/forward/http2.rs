@@ -1,6 +1,6 @@
 //! HTTP/2 to the upstream: one connection of a worker's own, shared by all of its requests.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::Notify;
-use tokio::time::timeout;
 
 use super::connect::connect;
+use super::takes_connect::TakesConnect;
 use super::{Failure, RequestBody};
 use crate::accept::LocalExecutor;
 use crate::config::Upstream;
@@ -24,9 +24,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
-/// How long a new connection's first frame is waited for, where it has to be known.
-const SETTINGS_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// One worker's connection.
 #[derive(Debug)]
 pub(super) struct Channel {
@@ -34,13 +31,6 @@ pub(super) struct Channel {
     state: RefCell<State>,
     changed: Notify,
     connect: Rc<TakesConnect>,
-}
-
-/// Whether the upstream has said that it takes extended CONNECT (RFC 8441, 3).
-#[derive(Debug, Default)]
-struct TakesConnect {
-    said: Cell<bool>,
-    now: Notify,
 }
 
 #[derive(Debug)]
@@ -63,17 +53,13 @@ impl Channel {
 
     /// Whether the upstream of an earlier or the present connection takes extended CONNECT.
     pub(super) fn is_known_to_take_connect(&self) -> bool {
-        self.connect.said.get()
+        self.connect.is_known()
     }
 
-    /// Makes sure that the upstream takes extended CONNECT, which its first frame says.
+    /// Makes sure that the upstream takes extended CONNECT.
     pub(super) async fn takes_connect(&self) -> Result<(), Failure> {
-        let now = self.connect.now.notified();
         let (_, used) = self.sender().await?;
-        if self.connect.said.get() || !used && timeout(SETTINGS_TIMEOUT, now).await.is_ok() {
-            return Ok(());
-        }
-        Err(Failure::NoTunnel)
+        if self.connect.is_said(!used).await { Ok(()) } else { Err(Failure::NoTunnel) }
     }
 
     /// Sends a request as a stream of the connection, which is made where there is none.
@@ -139,7 +125,7 @@ impl Channel {
         tokio::task::spawn_local(async move {
             let ended = poll_fn(|cx| {
                 let polled = connection.as_mut().poll(cx);
-                takes_connect.learn(|| connection.is_extended_connect_protocol_enabled());
+                takes_connect.learn(cx, || connection.is_extended_connect_protocol_enabled());
                 polled
             });
             if let Err(error) = ended.await {
@@ -148,14 +134,5 @@ impl Channel {
         });
         connecting.1 = State::Open(sender.clone());
         Ok(sender)
-    }
-}
-
-impl TakesConnect {
-    fn learn(&self, says: impl FnOnce() -> bool) {
-        if !self.said.get() && says() {
-            self.said.set(true);
-            self.now.notify_waiters();
-        }
     }
 }

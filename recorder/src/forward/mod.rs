@@ -12,6 +12,7 @@ mod http2;
 mod interim;
 mod request_body;
 mod response_body;
+mod takes_connect;
 mod target;
 mod upgrade;
 
@@ -23,7 +24,7 @@ pub(crate) use upgrade::Asked;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{EXPECT, HeaderValue, UPGRADE};
+use http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
@@ -120,6 +121,12 @@ impl Forwarder {
             Some(handshake) => handshake.read(&mut parts, http2, chosen)?,
             None if parts.status == StatusCode::SWITCHING_PROTOCOLS => return Err(Failure::Switched),
             None => {}
+        }
+        let to_http1 = http2 && sender.arrived.is_some();
+        if to_http1 && takes_trailers && parts.headers.contains_key(TRAILER) && !incoming.is_end_stream() {
+            // HTTP/1 has trailers behind a chunked body alone.
+            parts.headers.remove(CONTENT_LENGTH);
+            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         // What the client gets is its own connection's version; hyper sees to it.
         parts.version = Version::HTTP_11;

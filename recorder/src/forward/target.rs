@@ -1,7 +1,7 @@
 //! The request line as the upstream is to see it.
 
 use http::Version;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http_body::Body;
@@ -22,6 +22,10 @@ pub(super) fn http1(parts: &mut Parts, body: &RequestBody) -> Result<(), Failure
     }
     if parts.uri.scheme().is_some() {
         parts.uri = Uri::from(parts.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")));
+    }
+    // HTTP/2 has trailers behind a body of known length, HTTP/1 behind a chunked one alone.
+    if parts.version == Version::HTTP_2 && parts.headers.contains_key(TRAILER) && !body.is_end_stream() {
+        parts.headers.remove(CONTENT_LENGTH);
     }
     // hyper sends a GET with a body of unknown length without it, unless told.
     if !body.is_end_stream() && !parts.headers.contains_key(CONTENT_LENGTH) {

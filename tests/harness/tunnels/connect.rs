@@ -122,6 +122,15 @@ impl Connected {
     }
 }
 
+/// The same, again and again until it is offered: each worker of a recorder learns it for itself.
+pub async fn connect_once_offered(to: SocketAddr, protocol: &str, path: &str) -> Connected {
+    loop {
+        if let Some(connected) = connect(to, protocol, path).await {
+            return connected;
+        }
+    }
+}
+
 /// Asks for `protocol` at `path` on a connection of its own. Nothing where the peer does not offer extended CONNECT.
 pub async fn connect(to: SocketAddr, protocol: &str, path: &str) -> Option<Connected> {
     let stream = TcpStream::connect(to).await.unwrap();

@@ -4,7 +4,7 @@
 mod connect;
 mod websocket;
 
-pub use connect::{ConnectOrigin, Connected, connect};
+pub use connect::{ConnectOrigin, Connected, connect, connect_once_offered};
 pub use websocket::{WebSocketOrigin, websocket};
 
 use std::future::Future;
