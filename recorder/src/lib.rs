@@ -13,6 +13,7 @@
 mod accept;
 mod admin;
 mod answer;
+mod certificate;
 pub mod config;
 mod deadlines;
 mod edge;

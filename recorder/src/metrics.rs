@@ -16,6 +16,7 @@ use umbra_common::store::{SpoolFigures, StoreState};
 
 use crate::accept::Parting;
 use crate::admin::View;
+use crate::certificate::Reloads;
 use crate::edge::Refusal;
 use crate::forward::Failure;
 
@@ -45,6 +46,8 @@ const HTTP2_CODES: [&str; 14] = [
 pub(crate) struct Counters {
     pub(crate) connections: Counter,
     pub(crate) connections_open: Gauge,
+    pub(crate) tls_handshakes_failed: Counter,
+    pub(crate) certificate_reloads: Arc<Reloads>,
     pub(crate) tunnels: Counter,
     pub(crate) tunnels_open: Gauge,
     pub(crate) tunnel_up: Counter,
@@ -152,6 +155,21 @@ impl Collector for Reader {
             None,
             MetricType::Counter,
         )?)?;
+        ConstCounter::new(counters.tls_handshakes_failed.get()).encode(to.encode_descriptor(
+            "tls_handshakes_failed",
+            "TLS handshakes with clients that did not succeed",
+            None,
+            MetricType::Counter,
+        )?)?;
+        let reloads = &counters.certificate_reloads;
+        let results = [("taken", &reloads.taken), ("refused", &reloads.refused)].into_iter();
+        family(
+            &mut to,
+            "certificate_reloads",
+            "Changes of the certificate's files, by what came of them",
+            "result",
+            results,
+        )?;
         gauge(&mut to, "connections_open", "Connections open now", None, counters.connections_open.get())?;
         ConstCounter::new(counters.tunnels.get()).encode(to.encode_descriptor(
             "tunnels",

@@ -11,8 +11,9 @@ use tokio::sync::{Notify, watch};
 use umbra_common::ledger::{Ledger, Snapshot};
 use umbra_common::store::{StoreError, StoreHealth, StoreState, open_append, open_spooled};
 
-use crate::accept::{self, Admission, Inherited, Sockets};
+use crate::accept::{self, Admission, Inherited, Sockets, tls_settings};
 use crate::admin::{self, View};
+use crate::certificate::{self, Certificate};
 use crate::config::{Config, ConfigError};
 use crate::heartbeat::Heartbeat;
 use crate::metrics::Counters;
@@ -38,6 +39,7 @@ pub struct Recorder {
     /// Looks at the rules file, where there is one.
     rules: Option<JoinHandle<()>>,
     admin: Option<(watch::Sender<()>, JoinHandle<io::Result<()>>)>,
+    _certificate: Option<certificate::Watcher>,
 }
 
 /// Why a recorder cannot start.
@@ -72,6 +74,9 @@ pub enum StartError {
     /// The socket for operators that systemd has passed on is open to the world.
     #[error("the admin socket {0} can be reached by others than this host: give --admin-token, or a loopback address")]
     AdminWithoutToken(SocketAddr),
+    /// The library refuses to do TLS.
+    #[error("cannot set up TLS towards clients: {0}")]
+    Tls(#[from] rustls::Error),
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -83,7 +88,7 @@ impl StartError {
         match self {
             Self::Store(error) => error.is_configuration(),
             Self::Listen { .. } | Self::Rules(_) | Self::Inherited { .. } | Self::AdminWithoutToken(_) => true,
-            Self::Thread(_) => false,
+            Self::Tls(_) | Self::Thread(_) => false,
         }
     }
 }
@@ -117,6 +122,16 @@ impl Recorder {
 
         let live = config.rules.start().map_err(|error| StartError::Rules(error.to_string()))?;
         let (rules, redactions) = (Rules::new(config.rules.clone(), live), Arc::new(Redactions::default()));
+        let counters = Arc::new(Counters::default());
+        let (tls, certificate) = match &config.tls {
+            None => (None, None),
+            Some(tls) => {
+                let certificate = Certificate::new(tls);
+                let watcher = certificate.watch(tls.identity.clone(), Arc::clone(&counters.certificate_reloads));
+                (Some(tls_settings(certificate)?), Some(watcher.map_err(StartError::Thread)?))
+            }
+        };
+
         let (batches, queue) = queue::channel();
         let (read_rules, rules_asked) = bounded(1);
         let drain_asked = Arc::new(Notify::new());
@@ -135,11 +150,12 @@ impl Recorder {
         let shared = Arc::new(Shared {
             ledger: Ledger::new(),
             budget: Budget::new(config.memory_limit.bytes()),
-            counters: Arc::new(Counters::default()),
+            counters,
             admission: Admission::new(&config.edge),
             rules,
             redactions,
             heartbeat: Heartbeat::new(config.workers.get()),
+            tls,
             config,
         });
         let view = Arc::new(View {
@@ -167,6 +183,7 @@ impl Recorder {
             store: None,
             rules: None,
             admin: None,
+            _certificate: certificate,
         };
         recorder.store = Some(thread("umbra-store", move || store_thread.run())?);
         for (n, listeners) in listeners.into_iter().enumerate() {
@@ -212,8 +229,9 @@ impl Recorder {
     pub fn summary(&self) -> Result<String, ConfigError> {
         let config = &self.shared.config;
         Ok(format!(
-            "listening on {} for {}, recording {} of requests (by {}, responses {}) to {}; {}; admin on {}",
+            "listening on {}{} for {}, recording {} of requests (by {}, responses {}) to {}; {}; admin on {}",
             self.addr,
+            if config.tls.is_some() { " with TLS" } else { "" },
             config.upstream_name(),
             config.sample.fraction,
             config.sample.by,

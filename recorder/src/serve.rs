@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use umbra_common::exchange::{Fields, Scheme};
+use umbra_common::exchange::Fields;
 use umbra_common::ledger::{RecordOutcome, SkipReason};
 use umbra_common::time::Timestamp;
 
@@ -191,7 +191,7 @@ impl Client {
         match &self.worker.way {
             Way::Sink => sink::answer(&parts, body, tap).await,
             Way::Forward(forwarder) => {
-                let sender = Sender { client: &self.text, scheme: Scheme::Http, arrived, asked };
+                let sender = Sender { client: &self.text, scheme: self.worker.scheme(), arrived, asked };
                 let grpc = grpc_kind(&parts);
                 match forwarder.forward(parts, body, sender).await {
                     Ok(response) => response,
@@ -241,7 +241,7 @@ impl Client {
             arrival,
             started: Instant::now(),
             client,
-            scheme: Scheme::Http,
+            scheme: worker.scheme(),
             head,
             body: BodyCopy::default(),
             whole: false,

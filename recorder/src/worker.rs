@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
-use umbra_common::exchange::IdSource;
+use umbra_common::exchange::{IdSource, Scheme};
 use umbra_common::ledger::{Ledger, RecordOutcome};
 
 use crate::accept::{self, Admission, Closing, HANDSHAKE};
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) rules: Arc<Rules>,
     pub(crate) redactions: Arc<Redactions>,
     pub(crate) heartbeat: Heartbeat,
+    /// TLS towards clients.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 /// Whether the recorder serves or is about to stop.
@@ -67,6 +70,7 @@ pub(crate) struct Worker {
     pub(crate) counters: Arc<Counters>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) edge: EdgeConfig,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) sampler: Sampler,
     pub(crate) rules: RulesView,
     pub(crate) ids: RefCell<IdSource>,
@@ -108,6 +112,7 @@ impl Worker {
             counters: Arc::clone(&shared.counters),
             admission: Arc::clone(&shared.admission),
             edge: config.edge.clone(),
+            tls: shared.tls.clone(),
             sampler: Sampler::new(config.sample.by.clone()),
             rules: RulesView::new(&shared.rules),
             ids: RefCell::new(IdSource::new()),
@@ -115,7 +120,7 @@ impl Worker {
             way: match &config.mode {
                 Mode::Forward(upstream) => {
                     let timeout = config.upstream_timeout;
-                    Way::Forward(Forwarder::new(upstream.clone(), timeout, Rc::clone(&deadlines)))
+                    Way::Forward(Forwarder::new(upstream.clone(), &config.dialing, timeout, Rc::clone(&deadlines)))
                 }
                 Mode::Sink => Way::Sink,
             },
@@ -124,6 +129,11 @@ impl Worker {
             deadlines,
             outbox,
         })
+    }
+
+    /// How clients reach it.
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
     }
 
     /// Looks over everything that can take too long.

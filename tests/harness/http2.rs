@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
@@ -58,6 +59,18 @@ impl Http2Client {
             let trailers = body.trailers().cloned().unwrap_or_default();
             Ok(Http2Response { head: Response::from_parts(head, ()), body: body.to_bytes(), trailers })
         })
+    }
+
+    /// Sends a request, and brings the head of its response.
+    pub fn open(&mut self, request: Request<Bytes>) -> Response<Incoming> {
+        let request = request.map(|body| Full::new(body).boxed());
+        self.runtime.block_on(self.connection.send_request(request)).unwrap_or_else(|e| panic!("no response: {e}"))
+    }
+
+    /// The next piece of a body; nothing at its end.
+    pub fn next(&self, body: &mut Incoming) -> Option<Result<Bytes, hyper::Error>> {
+        let frame = self.runtime.block_on(body.frame())?;
+        Some(frame.map(|frame| frame.into_data().unwrap_or_default()))
     }
 
     /// Sends a request without trailers and reads its response.

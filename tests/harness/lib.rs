@@ -16,12 +16,14 @@
 
 pub mod certificates;
 pub mod chaos;
+pub mod curl;
 pub mod dns;
 pub mod exchanges;
 pub mod flood;
 pub mod grpc;
 pub mod hammer;
 pub mod http2;
+pub mod http2_origin;
 mod http_server;
 pub mod kafka;
 pub mod ledgers;
@@ -33,6 +35,7 @@ pub mod receiver;
 pub mod recorder;
 pub mod replayer;
 pub mod stores;
+pub mod tls_client;
 pub mod tls_front;
 pub mod tunnels;
 pub mod wait;

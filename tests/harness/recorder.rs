@@ -27,8 +27,11 @@ impl TestRecorder {
     /// With these flags, besides the addresses it listens on.
     #[track_caller]
     pub fn with(flags: &[&str]) -> Self {
-        // Two workers: what they share is shared in tests too.
-        let own = ["umbra-recorder", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "2"];
+        let mut own = vec!["umbra-recorder", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        if !flags.contains(&"--workers") {
+            // Two workers: what they share is shared in tests too.
+            own.extend(["--workers", "2"]);
+        }
         let flags = Flags::try_parse_from(own.iter().chain(flags)).unwrap_or_else(|e| panic!("{e}"));
         let config = flags.layered().unwrap_or_else(|e| panic!("{e}")).into_config().unwrap_or_else(|e| panic!("{e}"));
         Self { recorder: Recorder::start(config).unwrap_or_else(|e| panic!("starting a recorder: {e}")) }

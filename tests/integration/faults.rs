@@ -177,9 +177,6 @@ fn what_is_not_built_yet_is_refused_and_not_ignored() {
     for (flags, name) in [(&["--job", "x"][..], "--job"), (&["--resume"], "--resume")] {
         assert_refused(replay_with(&[&STORE, &TARGET, &WINDOW, flags]), 2, &[name, "not yet available"]);
     }
-    let tls =
-        ["--store", "sqlite:x.db", "--upstream", "http://127.0.0.1:1", "--tls-cert", "c.pem", "--tls-key", "k.pem"];
-    assert_refused(recorder(&tls), 2, &["--tls-cert", "not yet available"]);
 }
 
 #[test]

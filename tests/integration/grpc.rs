@@ -9,10 +9,10 @@ use umbra_tests::stores::TestStore;
 
 use crate::both_stores::on_both_stores;
 
-const SERVICE: &str = "greeter.example.com";
+pub(crate) const SERVICE: &str = "greeter.example.com";
 
 /// One call of each kind, two of them with an error for an answer.
-fn call_all(client: &mut GrpcClient) {
+pub(crate) fn call_all(client: &mut GrpcClient) {
     let mut request = tonic::Request::new(hello("Ann", 1));
     request.metadata_mut().insert("x-tenant", MetadataValue::from_static("blue"));
     request.metadata_mut().insert_bin("x-trace-bin", MetadataValue::from_bytes(b"\0\x01\xff"));

@@ -46,6 +46,8 @@ mod secured_kafka;
 mod service_manager;
 mod spooling;
 mod store_contract;
+mod tls;
 mod trailers;
 mod tunnels;
 mod twenty_thousand;
+mod upstreams;

@@ -5,18 +5,25 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::error::DialError;
 use super::order::Order;
-use super::resolve::Resolver;
+use super::resolve::{ResolveError, Resolver};
 use super::stream::Stream;
 use super::tls::TlsClient;
 
 /// An address that has not answered after this time gets company: the next one is tried beside it, and the first
 /// that answers is taken (RFC 8305, 5, which recommends this figure).
 const HEAD_START: Duration = Duration::from_millis(250);
+
+/// A host that is gone without a word is noticed on an idle connection after half a minute. The kernel asks; the other
+/// side's program knows nothing of it.
+const PROBED_AFTER: Duration = Duration::from_secs(15);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
 
 /// What a dialer brings.
 #[derive(Debug)]
@@ -46,6 +53,16 @@ impl Dialer {
         Self { host: host.to_owned(), port, resolver, order: Order::new(), limit }
     }
 
+    /// Whether it is by a name that other addresses are found.
+    pub fn is_named(&self) -> bool {
+        self.host.parse::<std::net::IpAddr>().is_err()
+    }
+
+    /// The addresses now, in no order.
+    pub async fn addresses(&self) -> Result<Vec<SocketAddr>, ResolveError> {
+        self.resolver.resolve(&self.host, self.port).await
+    }
+
     /// Connects, with TLS if so told. Nothing but the handshake is sent.
     pub async fn connect(&self, tls: Option<&TlsClient>) -> Result<Connection, DialError> {
         match timeout(self.limit, self.try_all(tls)).await {
@@ -55,7 +72,7 @@ impl Dialer {
     }
 
     async fn try_all(&self, tls: Option<&TlsClient>) -> Result<Connection, DialError> {
-        let addresses = self.resolver.resolve(&self.host, self.port).await?;
+        let addresses = self.addresses().await?;
         let mut left = self.order.arrange(&addresses, Instant::now());
         let until = Instant::now() + self.limit;
         loop {
@@ -96,7 +113,7 @@ impl Dialer {
                 let name = tls.name().to_str().into_owned();
                 Err(DialError::Handshake { address, name, why: error.to_string() })
             }
-            Err(_) => Err(DialError::TimedOut { to: format!("the TLS handshake with {address}"), limit }),
+            Err(_) => Err(DialError::TimedOut { to: format!("TLS at {address}"), limit }),
         }
     }
 
@@ -137,5 +154,7 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, DialError> {
     let failed = |source| DialError::connect(address, source);
     let tcp = TcpStream::connect(address).await.map_err(failed)?;
     tcp.set_nodelay(true).map_err(failed)?;
+    let probes = TcpKeepalive::new().with_time(PROBED_AFTER).with_interval(PROBE_INTERVAL).with_retries(PROBES);
+    SockRef::from(&tcp).set_tcp_keepalive(&probes).map_err(failed)?;
     Ok(tcp)
 }

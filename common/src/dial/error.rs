@@ -34,9 +34,9 @@ pub enum DialError {
         why: String,
     },
     /// It took too long.
-    #[error("{to} gave no connection within {limit:?}")]
+    #[error("no connection to {to} within {limit:?}")]
     TimedOut {
-        /// Host and port.
+        /// Host and port, or the part of it that did not come.
         to: String,
         /// The limit.
         limit: Duration,

@@ -1,6 +1,6 @@
 //! A certificate with its key: who one side of a connection is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustls::InconsistentKeys;
 use rustls::sign::CertifiedKey;
@@ -50,6 +50,17 @@ pub enum IdentityError {
         /// The key's file.
         key: PathBuf,
     },
+}
+
+impl IdentityError {
+    /// The file that is to blame; the key's, where the two do not belong together.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Pem(error) => error.path(),
+            Self::Key { path, .. } | Self::Certificate { path, .. } => path,
+            Self::Mismatch { key, .. } => key,
+        }
+    }
 }
 
 impl Identity {

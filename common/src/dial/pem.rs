@@ -39,6 +39,18 @@ pub enum PemError {
     },
 }
 
+impl PemError {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Read { path, .. }
+            | Self::Content { path, .. }
+            | Self::NoCertificate { path }
+            | Self::NoKey { path } => path,
+        }
+    }
+}
+
 fn failed(path: &Path, error: Error) -> PemError {
     let path = path.to_owned();
     match error {

@@ -1,6 +1,6 @@
 //! TLS towards a server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -52,6 +52,18 @@ pub enum TlsError {
     /// The library refuses the settings.
     #[error("TLS cannot be set up: {0}")]
     Library(#[from] rustls::Error),
+}
+
+impl TlsError {
+    /// The file that is to blame, if one is.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Pem(error) => Some(error.path()),
+            Self::Identity(error) => Some(error.path()),
+            Self::Authority { path, .. } => Some(path),
+            Self::NoRoots(_) | Self::ServerName(_) | Self::Library(_) => None,
+        }
+    }
 }
 
 /// The one provider of cryptography. Tests link others too, so none is taken from the process.

@@ -4,10 +4,12 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::StatusCode;
+use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -15,7 +17,7 @@ use tokio::time::timeout;
 use super::Parting;
 use super::closing::Seat;
 use super::sniff::{Spoken, sniff};
-use super::{http1, http2, proxy_header};
+use super::{http1, http2, proxy_header, tls};
 use crate::config::ProxyProtocol;
 use crate::serve::Client;
 use crate::worker::Worker;
@@ -42,15 +44,39 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, seat: Seat, w
     }
     worker.counters.connections_open.inc();
     let client = Rc::new(Client::new(addr, worker));
+    match client.worker().tls.as_ref() {
+        None => in_the_clear(stream, &client, &seat).await,
+        // In a box of its own: connections without TLS stay as small as they are.
+        Some(settings) => Box::pin(through_tls(stream, settings, &client, &seat)).await,
+    }
+    client.worker().counters.connections_open.dec();
+}
+
+async fn in_the_clear(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
     let first = timeout(client.edge().header_timeout, sniff(&stream));
-    match until_told_to_close(&seat, first).await {
-        Some(Ok(Ok(Spoken::Http1))) => http1::serve(stream, &client, &seat).await,
-        Some(Ok(Ok(Spoken::Http2))) => http2::serve(stream, &client, &seat).await,
+    match until_told_to_close(seat, first).await {
+        Some(Ok(Ok(Spoken::Http1))) => http1::serve(stream, client, seat).await,
+        Some(Ok(Ok(Spoken::Http2))) => http2::serve(stream, client, seat).await,
         // It says nothing.
         Some(Err(_)) => client.worker().counters.parted(Parting::Idle),
         Some(Ok(Ok(Spoken::Nothing) | Err(_))) | None => {}
     }
-    client.worker().counters.connections_open.dec();
+}
+
+async fn through_tls(stream: TcpStream, settings: &Arc<ServerConfig>, client: &Rc<Client>, seat: &Seat) {
+    let limit = tls::HANDSHAKE_TIMEOUT.min(client.edge().header_timeout);
+    match until_told_to_close(seat, timeout(limit, tls::handshake(stream, settings))).await {
+        Some(Ok(Ok((stream, Spoken::Http2)))) => http2::serve(stream, client, seat).await,
+        Some(Ok(Ok((stream, _)))) => http1::serve(stream, client, seat).await,
+        Some(failed) => {
+            client.worker().counters.tls_handshakes_failed.inc();
+            match failed {
+                Ok(Err(error)) => tracing::debug!(%error, "a client's TLS handshake failed"),
+                _ => client.worker().counters.parted(Parting::Idle),
+            }
+        }
+        None => {}
+    }
 }
 
 /// Who the client is: as the PROXY protocol says, where that is on.
@@ -91,6 +117,10 @@ async fn until_told_to_close<F: Future>(seat: &Seat, future: F) -> Option<F::Out
 /// Answers a connection that has no place with 503, or with GOAWAY, if that does not take long.
 async fn turn_away(mut stream: TcpStream, worker: &Worker, why: Parting, proxy_protocol: ProxyProtocol) {
     worker.counters.parted(why);
+    // A handshake only to say no would cost more than what is held off, and nothing else is understood there.
+    if worker.tls.is_some() {
+        return;
+    }
     let Some(_leave) = worker.admission.farewell() else { return };
     let said = async {
         if proxy_protocol != ProxyProtocol::Off && proxy_header::read(&mut stream, proxy_protocol).await.is_err() {

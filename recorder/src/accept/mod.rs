@@ -14,6 +14,7 @@ mod proxy_header;
 mod sniff;
 mod sockets;
 mod successor;
+mod tls;
 
 pub(crate) use admission::Admission;
 pub(crate) use closing::Closing;
@@ -23,3 +24,4 @@ pub(crate) use parting::Parting;
 pub use sockets::Inherited;
 pub(crate) use sockets::Sockets;
 pub(crate) use successor::{HANDSHAKE, has_successor, take_no_more};
+pub(crate) use tls::settings as tls_settings;

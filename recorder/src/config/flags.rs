@@ -13,7 +13,7 @@ use umbra_common::time::HumanDuration;
 
 use super::admin_flags::AdminFlags;
 use super::rules_flags::RulesFlags;
-use super::{EdgeFlags, Responses, SpoolFlags, TunnelFlags};
+use super::{DialingFlags, EdgeFlags, ListenTlsFlags, Responses, SpoolFlags, TunnelFlags};
 
 /// Records the HTTP and gRPC traffic of a service while it passes through.
 ///
@@ -28,7 +28,8 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
 
-    /// The service that requests go to: http://HOST:PORT, or h2c://HOST:PORT for HTTP/2
+    /// The service that requests go to: http://HOST[:PORT]; https:// for TLS, h2c:// for HTTP/2 without TLS, auto:// for
+    /// HTTP/2 or HTTP/1.1 without TLS, as the client came
     #[arg(long, env = "UMBRA_UPSTREAM", value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
@@ -114,15 +115,15 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
 
-    /// The certificate chain for TLS towards clients
-    #[arg(long, env = "UMBRA_TLS_CERT", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_cert: Option<PathBuf>,
+    /// TLS towards clients.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub listen_tls: ListenTlsFlags,
 
-    /// The private key for TLS towards clients
-    #[arg(long, env = "UMBRA_TLS_KEY", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls_key: Option<PathBuf>,
+    /// The way to the upstream.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub dialing: DialingFlags,
 
     /// The edge's limits.
     #[command(flatten)]

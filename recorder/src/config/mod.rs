@@ -1,9 +1,11 @@
 //! Settings: read once as [`Flags`], validated into a [`Config`] of ready types.
 
 mod admin_flags;
+mod dialing;
 mod edge;
 mod edge_flags;
 mod flags;
+mod listen_tls;
 mod rules_flags;
 mod spool_flags;
 mod tunnels;
@@ -11,9 +13,11 @@ mod upstream;
 mod validate;
 
 pub use admin_flags::{Admin, AdminFlags};
+pub use dialing::{Dialing, DialingFlags, UpstreamTls};
 pub use edge::{EdgeConfig, ProxyProtocol};
 pub use edge_flags::EdgeFlags;
 pub use flags::Flags;
+pub use listen_tls::{ListenTls, ListenTlsFlags};
 pub use rules_flags::RulesFlags;
 pub use spool_flags::SpoolFlags;
 pub use tunnels::TunnelFlags;
@@ -42,8 +46,12 @@ use crate::rules::RulesSetting;
 pub struct Config {
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// TLS towards them, where they have to speak it.
+    pub tls: Option<ListenTls>,
     /// What becomes of their requests.
     pub mode: Mode,
+    /// How connections to the upstream are made.
+    pub dialing: Dialing,
     /// Where records go.
     pub store: StoreConfig,
     /// Where they wait while the store does not take them.
@@ -190,16 +198,6 @@ pub enum ConfigError {
     /// Rules in the configuration file, or redaction on the command line.
     #[error("{0}")]
     Rules(String),
-    /// A flag of the design that this release does not have.
-    #[error("--{flag} {value}: not yet available; {instead}")]
-    NotYet {
-        /// The flag, without dashes.
-        flag: &'static str,
-        /// The value as given.
-        value: String,
-        /// What works today.
-        instead: &'static str,
-    },
 }
 
 impl Config {
@@ -237,6 +235,10 @@ impl fmt::Display for Config {
             Mode::Forward(upstream) => writeln!(f, "upstream = \"{upstream}\"")?,
             Mode::Sink => writeln!(f, "sink = true")?,
         }
+        if let Some(tls) = &self.tls {
+            write!(f, "{tls}")?;
+        }
+        write!(f, "{}", self.dialing)?;
         writeln!(f, "sample = \"{}\"", self.sample.fraction)?;
         writeln!(f, "sample-by = \"{}\"", self.sample.by)?;
         writeln!(f, "responses = \"{}\"", self.responses)?;

@@ -59,14 +59,22 @@ fn a_wrong_value_is_named_with_what_to_do() {
         (&["--admin-token", "hunter2-hunter2-hunter2"], "must not stand on a command line"),
         (&["--admin-token", "env:UMBRA_NO_SUCH_VARIABLE"], "cannot be read"),
         (&["--redact-header", "x-a", "--keep-header", "X-A"], "one of the two"),
-        (&["--tls-cert", "c.pem"], "not yet available"),
-        (&["--tls-key", "k.pem"], "not yet available"),
+        (&["--tls-cert", "c.pem"], "needs --tls-key beside it"),
+        (&["--tls-key", "k.pem"], "needs --tls-cert beside it"),
+        (&["--tls-cert", "/no/c.pem", "--tls-key", "/no/k.pem"], "cannot read /no/c.pem"),
+        (&["--connect-timeout", "0s"], "more than no time"),
+        (&["--upstream-ca", "ca.pem"], "only an https:// upstream"),
+        (&["--upstream-cert", "c.pem"], "only an https:// upstream"),
+        (&["--upstream-key", "k.pem"], "only an https:// upstream"),
+        (&["--upstream-server-name", "api"], "only an https:// upstream"),
     ] {
         let said = error(flags);
         assert!(said.contains(says), "{flags:?}: {said}");
     }
     for (flags, says) in [
         (&["--listen", "here"][..], "'here'"),
+        (&["--dns-server", "8.8.8.8"], "'8.8.8.8'"),
+        (&["--connect-timeout", "soon"], "'soon' is no duration"),
         (&["--sample", "half"], "'half' is no fraction"),
         (&["--responses", "some"], "'some'"),
         (&["--redact-client", "some"], "'some'"),
@@ -96,8 +104,23 @@ fn upstreams_are_refused_by_reason() {
             .unwrap_err()
             .to_string()
     };
-    assert!(upstream("https://a").contains("not yet available"));
     assert!(upstream("127.0.0.1:3000").contains("is no upstream"));
+}
+
+#[test]
+fn tls_towards_the_upstream_is_refused_by_flag() {
+    let error = |flags: &[&str]| {
+        let own = ["r", "--store", "sqlite:t.db", "--upstream", "https://api"];
+        Flags::try_parse_from(own.iter().chain(flags)).unwrap().into_config().unwrap_err().to_string()
+    };
+    let missing = error(&["--upstream-ca", "/no/ca.pem"]);
+    assert!(missing.contains("--upstream-ca /no/ca.pem: cannot read /no/ca.pem"), "{missing}");
+    let half = error(&["--upstream-cert", "c.pem"]);
+    assert!(half.contains("--upstream-cert c.pem: it needs --upstream-key beside it"), "{half}");
+    let pair = error(&["--upstream-cert", "/no/c.pem", "--upstream-key", "/no/k.pem"]);
+    assert!(pair.contains("--upstream-cert /no/c.pem: cannot read"), "{pair}");
+    let name = error(&["--upstream-server-name", "a b"]);
+    assert!(name.contains("--upstream-server-name a b: 'a b' is no name"), "{name}");
 }
 
 #[test]

@@ -21,17 +21,18 @@ pub enum Protocol {
     Http,
     /// `h2c://`: HTTP/2 without TLS, whatever the client speaks.
     H2c,
+    /// `auto://`: as the client came, without TLS.
+    Auto,
+    /// `https://`: as the client came, with TLS; HTTP/1.1 also for what came by HTTP/2, where the upstream has none.
+    Https,
 }
 
 /// A text that names no upstream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamParseError {
     /// Not a URL, or one with more than a scheme, a host and a port.
-    #[error("'{0}' is no upstream: give http://HOST[:PORT] or h2c://HOST[:PORT], without a path")]
+    #[error("'{0}' is no upstream: give http://, https://, h2c:// or auto:// and HOST[:PORT], without a path")]
     Url(String),
-    /// A scheme that the design has and this release has not.
-    #[error("'{0}': https is not yet available; give http:// or h2c://")]
-    Https(String),
 }
 
 impl Upstream {
@@ -42,11 +43,22 @@ impl Upstream {
 
     /// The port to connect to.
     pub fn port(&self) -> u16 {
-        self.authority.port_u16().unwrap_or(HTTP_PORT)
+        self.authority.port_u16().unwrap_or(self.protocol.port())
     }
 }
 
 const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
+
+impl Protocol {
+    const ALL: [(&'static str, Self); 4] =
+        [("http", Self::Http), ("https", Self::Https), ("h2c", Self::H2c), ("auto", Self::Auto)];
+
+    /// That of a URL without one.
+    fn port(self) -> u16 {
+        if self == Self::Https { HTTPS_PORT } else { HTTP_PORT }
+    }
+}
 
 impl FromStr for Upstream {
     type Err = UpstreamParseError;
@@ -54,12 +66,7 @@ impl FromStr for Upstream {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || UpstreamParseError::Url(text.to_owned());
         let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
-        let protocol = match scheme {
-            "http" => Protocol::Http,
-            "h2c" => Protocol::H2c,
-            "https" => return Err(UpstreamParseError::Https(text.to_owned())),
-            _ => return Err(bad()),
-        };
+        let (_, protocol) = Protocol::ALL.into_iter().find(|(name, _)| *name == scheme).ok_or_else(bad)?;
         let host = rest.strip_suffix('/').unwrap_or(rest);
         let authority: Authority = host.parse().map_err(|_| bad())?;
         if authority.host().is_empty() || host.contains('@') {
@@ -67,7 +74,9 @@ impl FromStr for Upstream {
         }
         let authority = match authority.port() {
             // `host:` and `host:99999` parse as authorities too.
-            None if host.ends_with(authority.host()) => format!("{host}:{HTTP_PORT}").parse().map_err(|_| bad())?,
+            None if host.ends_with(authority.host()) => {
+                format!("{host}:{}", protocol.port()).parse().map_err(|_| bad())?
+            }
             Some(port) if port.as_u16() > 0 => authority,
             _ => return Err(bad()),
         };
@@ -77,10 +86,7 @@ impl FromStr for Upstream {
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.protocol {
-            Protocol::Http => "http",
-            Protocol::H2c => "h2c",
-        };
+        let scheme = Protocol::ALL.iter().find(|(_, protocol)| *protocol == self.protocol).map_or("", |(name, _)| name);
         write!(f, "{scheme}://{}", self.authority)
     }
 }
@@ -96,6 +102,8 @@ mod tests {
             ("http://api/", "http://api:80", "api", 80),
             ("h2c://[::1]:50051", "h2c://[::1]:50051", "::1", 50051),
             ("h2c://[::1]", "h2c://[::1]:80", "::1", 80),
+            ("auto://api", "auto://api:80", "api", 80),
+            ("https://api", "https://api:443", "api", 443),
         ] {
             let upstream: Upstream = text.parse().unwrap();
             assert_eq!((upstream.to_string().as_str(), upstream.host(), upstream.port()), (shown, host, port));
@@ -118,6 +126,5 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Upstream>(), Err(UpstreamParseError::Url(bad.to_owned())), "{bad}");
         }
-        assert!("https://a".parse::<Upstream>().unwrap_err().to_string().contains("not yet available"));
     }
 }

@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use umbra_common::fraction::Fraction;
 use umbra_common::size::ByteSize;
 
-use super::{Admin, Config, ConfigError, Flags, Mode, RulesFlags, Sample, SampleBy, Upstream, UpstreamParseError};
+use super::{Admin, Config, ConfigError, Flags, Mode, RulesFlags, Sample, SampleBy, Upstream};
 
 use crate::rules::{Choice, Floor, RulesError, RulesSetting};
 use crate::tap::{Limits, largest_record};
@@ -29,11 +29,6 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 impl Flags {
     /// The settings ready to run, or what is wrong with them. The file is not read here: see [`Flags::layered`].
     pub fn into_config(self) -> Result<Config, ConfigError> {
-        if let Some(path) = self.tls_cert.as_ref().or(self.tls_key.as_ref()) {
-            let flag = if self.tls_cert.is_some() { "tls-cert" } else { "tls-key" };
-            let instead = "let what stands before the recorder terminate TLS";
-            return Err(ConfigError::NotYet { flag, value: path.display().to_string(), instead });
-        }
         let body_limit = self.body_limit.unwrap_or(BODY_LIMIT);
         let memory_limit = self.memory_limit.unwrap_or(MEMORY_LIMIT);
         limits(body_limit, memory_limit)?;
@@ -45,9 +40,12 @@ impl Flags {
             redacted(&self.redact_header, &self.keep_header)?,
             sample.by == SampleBy::Client,
         )?;
+        let mode = mode(self.upstream, self.sink.unwrap_or(false))?;
         Ok(Config {
             listen: self.listen.unwrap_or(LISTEN),
-            mode: mode(self.upstream, self.sink.unwrap_or(false))?,
+            tls: self.listen_tls.into_config()?,
+            dialing: self.dialing.into_config(&mode)?,
+            mode,
             sample,
             responses,
             body_limit,
@@ -74,9 +72,6 @@ fn mode(upstream: Option<String>, sink: bool) -> Result<Mode, ConfigError> {
         (Some(url), true) => Err(ConfigError::UpstreamAndSink(url)),
         (Some(url), false) => match url.parse::<Upstream>() {
             Ok(upstream) => Ok(Mode::Forward(upstream)),
-            Err(UpstreamParseError::Https(value)) => {
-                Err(ConfigError::NotYet { flag: "upstream", value, instead: "give http:// or h2c://" })
-            }
             Err(error) => Err(ConfigError::Value { flag: "upstream", value: url, why: error.to_string() }),
         },
     }

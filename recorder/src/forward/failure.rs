@@ -1,8 +1,9 @@
 //! Why the upstream gave no answer, and what the client is told instead.
 
-use std::io;
+use std::sync::Arc;
 
 use http::StatusCode;
+use umbra_common::dial::DialError;
 use umbra_common::exchange::Ending;
 
 use crate::answer::GrpcStatus;
@@ -10,12 +11,12 @@ use crate::answer::GrpcStatus;
 /// Why there is no response from the upstream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// It takes no connection.
-    #[error("cannot connect to the upstream: {0}")]
-    Connect(io::Error),
-    /// It takes no connection in time.
-    #[error("the upstream took no connection in time")]
-    ConnectTimeout,
+    /// There is no connection to it.
+    #[error("no connection to the upstream: {0}")]
+    Connect(Arc<DialError>),
+    /// It has agreed to HTTP/1.1 alone, by which a gRPC call cannot go.
+    #[error("the upstream does not agree to HTTP/2")]
+    NoHttp2,
     /// It broke off, or sent what is no HTTP.
     #[error("the upstream broke off: {0}")]
     Broken(hyper::Error),
@@ -35,29 +36,44 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Every kind's word in metrics, each once.
-    pub(crate) const KINDS: [&str; 7] =
-        ["connect", "connect_timeout", "broken", "response_timeout", "target", "no_tunnel", "switched"];
+    pub(crate) const KINDS: [&str; 10] = [
+        "connect",
+        "connect_timeout",
+        "name",
+        "tls",
+        "no_http2",
+        "broken",
+        "response_timeout",
+        "target",
+        "no_tunnel",
+        "switched",
+    ];
 
     /// The place in [`KINDS`](Self::KINDS).
     pub(crate) fn kind(&self) -> usize {
         match self {
-            Self::Connect(_) => 0,
-            Self::ConnectTimeout => 1,
-            Self::Broken(_) => 2,
-            Self::ResponseTimeout => 3,
-            Self::Target(_) => 4,
-            Self::NoTunnel => 5,
-            Self::Switched => 6,
+            Self::Connect(error) => match &**error {
+                error if error.is_timeout() => 1,
+                DialError::Name(_) => 2,
+                DialError::Handshake { .. } => 3,
+                _ => 0,
+            },
+            Self::NoHttp2 => 4,
+            Self::Broken(_) => 5,
+            Self::ResponseTimeout => 6,
+            Self::Target(_) => 7,
+            Self::NoTunnel => 8,
+            Self::Switched => 9,
         }
     }
 
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Connect(_) | Self::Broken(_) | Self::Switched => StatusCode::BAD_GATEWAY,
-            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            _ if self.is_timeout() => StatusCode::GATEWAY_TIMEOUT,
             Self::Target(_) => StatusCode::BAD_REQUEST,
             Self::NoTunnel => StatusCode::NOT_IMPLEMENTED,
+            _ => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -71,11 +87,14 @@ impl Failure {
 
     /// How it is recorded.
     pub(crate) fn ending(&self) -> Ending {
+        if self.is_timeout() { Ending::Timeout } else { Ending::UpstreamError }
+    }
+
+    fn is_timeout(&self) -> bool {
         match self {
-            Self::ConnectTimeout | Self::ResponseTimeout => Ending::Timeout,
-            Self::Connect(_) | Self::Broken(_) | Self::Target(_) | Self::NoTunnel | Self::Switched => {
-                Ending::UpstreamError
-            }
+            Self::Connect(error) => error.is_timeout(),
+            Self::ResponseTimeout => true,
+            _ => false,
         }
     }
 }

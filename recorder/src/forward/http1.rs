@@ -9,10 +9,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::connect::connect;
+use super::connect::{Connector, Place};
 use super::faithful::{Faithful, Next};
+use super::fresh::{Fresh, Look};
 use super::{Failure, RequestBody};
-use crate::config::Upstream;
 use crate::deadlines::Deadlines;
 use crate::edge::Head;
 
@@ -26,7 +26,7 @@ const MOST_IDLE: usize = 1024;
 /// The idle connections of one worker; the last used is used first, so that those not needed grow old.
 #[derive(Debug)]
 pub(super) struct Pool {
-    upstream: Upstream,
+    connector: Rc<Connector>,
     idle: RefCell<Vec<Idle>>,
     deadlines: Rc<Deadlines>,
 }
@@ -43,6 +43,8 @@ struct Line {
     sender: SendRequest<RequestBody>,
     /// How the next request's head came, where that matters.
     next: Next,
+    look: Look,
+    place: Place,
 }
 
 /// A connection in use.
@@ -53,8 +55,8 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    pub(super) fn new(upstream: Upstream, deadlines: Rc<Deadlines>) -> Rc<Self> {
-        Rc::new(Self { upstream, idle: RefCell::default(), deadlines })
+    pub(super) fn new(connector: Rc<Connector>, deadlines: Rc<Deadlines>) -> Rc<Self> {
+        Rc::new(Self { connector, idle: RefCell::default(), deadlines })
     }
 
     /// Sends a request over a connection that is free, or a new one. `came`: the head that is to go out as it came.
@@ -84,7 +86,11 @@ impl Pool {
     }
 
     async fn open(&self) -> Result<Line, Failure> {
-        let stream = Faithful::new(connect(&self.upstream).await?.into_inner());
+        let made = self.connector.http1().await?;
+        let place = self.connector.place(made.address);
+        let stream = Fresh::new(made.stream);
+        let look = stream.look();
+        let stream = Faithful::new(stream);
         let (next, io) = (stream.next(), TokioIo::new(stream));
         let mut builder = Builder::new();
         builder.preserve_header_case(true);
@@ -95,7 +101,7 @@ impl Pool {
                 tracing::debug!(%error, "an upstream connection broke");
             }
         });
-        Ok(Line { sender, next })
+        Ok(Line { sender, next, look, place })
     }
 
     /// The connection that was used last. `idle_only`: nothing of its last request may be on its way.
@@ -103,7 +109,12 @@ impl Pool {
         let (mut idle, now) = (self.idle.borrow_mut(), self.deadlines.now());
         while let Some(last) = idle.pop() {
             let is_free = last.line.sender.is_ready() && (!idle_only || last.line.next.is_idle());
-            if is_free && now.saturating_duration_since(last.since) < IDLE {
+            let is_young = now.saturating_duration_since(last.since) < IDLE;
+            if is_free && is_young && self.connector.is_current(&last.line.place) {
+                // Under load a connection is used again at once, and the runtime looks all the time.
+                if last.since < now {
+                    last.line.look.again();
+                }
                 return Some(last.line);
             }
         }

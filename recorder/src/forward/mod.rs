@@ -6,13 +6,14 @@ mod connect;
 mod expect;
 mod failure;
 mod faithful;
+mod fresh;
 mod hop;
 mod http1;
 mod http2;
 mod interim;
+mod lease;
 mod request_body;
 mod response_body;
-mod takes_connect;
 mod target;
 mod upgrade;
 
@@ -33,16 +34,19 @@ use tokio::time::timeout;
 use umbra_common::exchange::Scheme;
 
 use crate::answer::grpc_kind;
-use crate::config::{Protocol, Upstream};
+use crate::config::{Dialing, Protocol, Upstream};
 use crate::deadlines::{Deadlines, Elapsed};
 use crate::edge::{Arrived, Head};
+use connect::Connector;
 use expect::Gate;
+use lease::Lease;
 use upgrade::Handshake;
 
 /// One worker's way to the upstream.
 #[derive(Debug)]
 pub(crate) struct Forwarder {
     upstream: Upstream,
+    connector: Rc<Connector>,
     http1: Rc<http1::Pool>,
     http2: Rc<http2::Channel>,
     timeout: Duration,
@@ -63,10 +67,11 @@ pub(crate) struct Sender<'a> {
 }
 
 impl Forwarder {
-    pub(crate) fn new(upstream: Upstream, timeout: Duration, deadlines: Rc<Deadlines>) -> Self {
-        let http1 = http1::Pool::new(upstream.clone(), Rc::clone(&deadlines));
-        let http2 = http2::Channel::new(upstream.clone());
-        Self { upstream, http1, http2, timeout, deadlines }
+    pub(crate) fn new(upstream: Upstream, dialing: &Dialing, timeout: Duration, deadlines: Rc<Deadlines>) -> Self {
+        let connector = Connector::new(&upstream, dialing);
+        let http1 = http1::Pool::new(Rc::clone(&connector), Rc::clone(&deadlines));
+        let http2 = http2::Channel::new(Rc::clone(&connector));
+        Self { upstream, connector, http1, http2, timeout, deadlines }
     }
 
     /// Sends a request on and brings the response, whose body is still to come. Where the protocol changes, the response
@@ -77,7 +82,7 @@ impl Forwarder {
         mut body: RequestBody,
         sender: Sender<'_>,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let http2 = self.speaks_http2(&parts);
+        let http2 = self.speaks_http2(&parts, sender.asked.is_some()).await?;
         let mut handshake = sender.asked.map(Handshake::new);
         let came = sender.arrived.map(|a| &a.head).filter(|head| faithful::differs(head, &parts.headers)).cloned();
         let hints = if http2 { None } else { interim::hints(&parts, sender.arrived).await };
@@ -107,10 +112,14 @@ impl Forwarder {
         let mut request = Request::from_parts(parts, body);
         interim::listen(&mut request, gate.as_ref(), hints);
         let answer = self.answer(http2, request, came);
-        let (response, lease) = match progress {
-            None => self.deadlines.within(self.timeout, answer).await.map_err(|Elapsed| Failure::ResponseTimeout)??,
-            Some(progress) => self.answer_to_body(answer, &progress, gate.as_ref()).await?,
+        let answered = match progress {
+            None => self.deadlines.within(self.timeout, answer).await.unwrap_or(Err(Failure::ResponseTimeout)),
+            Some(progress) => self.answer_to_body(answer, &progress, gate.as_ref()).await,
         };
+        if http2 && matches!(answered, Err(Failure::ResponseTimeout)) {
+            self.http2.distrust(self.timeout);
+        }
+        let (response, lease) = answered?;
         let (mut parts, incoming) = response.into_parts();
         if let Some(tap) = &tap {
             tap.response_head(&parts);
@@ -133,9 +142,22 @@ impl Forwarder {
         Ok(Response::from_parts(parts, ResponseBody::upstream(incoming, lease, gate, tap)))
     }
 
-    /// gRPC cannot travel by HTTP/1.1, so it goes by HTTP/2 also to an `http://` upstream.
-    fn speaks_http2(&self, parts: &Parts) -> bool {
-        self.upstream.protocol == Protocol::H2c || parts.version == Version::HTTP_2 && grpc_kind(parts).is_some()
+    /// By which protocol a request goes on.
+    async fn speaks_http2(&self, parts: &Parts, tunnel: bool) -> Result<bool, Failure> {
+        let came_by_http2 = parts.version == Version::HTTP_2;
+        // Every server knows upgrades, few know extended CONNECT.
+        let tunnel = tunnel && !self.http2.is_known_to_take_connect();
+        match self.upstream.protocol {
+            Protocol::H2c => Ok(true),
+            // gRPC cannot travel by HTTP/1.1.
+            Protocol::Http => Ok(came_by_http2 && grpc_kind(parts).is_some()),
+            Protocol::Auto => Ok(came_by_http2 && !tunnel),
+            Protocol::Https if !came_by_http2 || tunnel => Ok(false),
+            Protocol::Https => match self.http2.is_spoken().await? {
+                false if grpc_kind(parts).is_some() => Err(Failure::NoHttp2),
+                spoken => Ok(spoken),
+            },
+        }
     }
 
     async fn answer(
@@ -143,12 +165,13 @@ impl Forwarder {
         http2: bool,
         request: Request<RequestBody>,
         came: Option<Head>,
-    ) -> Result<(Response<Incoming>, Option<http1::Lease>), Failure> {
+    ) -> Result<(Response<Incoming>, Lease), Failure> {
         if http2 {
-            return Ok((self.http2.send(request).await?, None));
+            let (response, stream) = self.http2.send(request).await?;
+            return Ok((response, Lease::Http2(stream)));
         }
         let (response, lease) = self.http1.send(request, came).await?;
-        Ok((response, Some(lease)))
+        Ok((response, Lease::Http1(lease)))
     }
 
     /// Waits for the head of a response. The time runs from the end of the request: a client may send slowly.
@@ -180,9 +203,12 @@ impl Forwarder {
         self.upstream.protocol != Protocol::H2c || self.http2.is_known_to_take_connect()
     }
 
-    /// Closes connections that nobody has used for a while.
+    /// Closes connections that nobody has used for a while, and follows the upstream's name.
     pub(crate) fn close_idle(&self) {
         self.http1.close_idle();
+        let now = self.deadlines.now();
+        self.http2.close_surplus(now);
+        self.connector.look(now);
     }
 }
 

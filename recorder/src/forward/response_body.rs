@@ -11,7 +11,7 @@ use umbra_common::exchange::Ending;
 
 use super::expect::Gate;
 use super::hop::clean_trailers;
-use super::http1::Lease;
+use super::lease::Lease;
 use crate::pulse::Pulse;
 use crate::tap::Tap;
 
@@ -35,7 +35,8 @@ enum Source {
 
 impl ResponseBody {
     /// What the upstream sends.
-    pub(super) fn upstream(inner: Incoming, lease: Option<Lease>, gate: Option<Gate>, tap: Option<Tap>) -> Self {
+    pub(super) fn upstream(inner: Incoming, lease: Lease, gate: Option<Gate>, tap: Option<Tap>) -> Self {
+        let lease = Some(lease);
         Self { from: Source::Upstream { inner, lease, gate, ended: false }, tap, under_way: None, pulse: None }
     }
 

@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::faithful::encoded;
 use super::{Failure, RequestBody};
-use crate::config::Upstream;
+use crate::config::{Protocol, Upstream};
 use crate::edge::Head;
 
 /// Origin-form and a `Host` field; the body's framing where hyper would not choose it.
@@ -45,7 +45,7 @@ pub(super) fn http2(parts: &mut Parts, upstream: &Upstream, came: Option<&Head>)
             None => upstream.authority.clone(),
         });
     }
-    uri.scheme = Some(Scheme::HTTP);
+    uri.scheme = Some(if upstream.protocol == Protocol::Https { Scheme::HTTPS } else { Scheme::HTTP });
     if let Some(came) = came.filter(|came| came.is_odd) {
         uri.path_and_query = encoded(came);
     }

@@ -1,13 +1,22 @@
 //! The greeter's client, for tests that are not `async`.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use http::Uri;
+use hyper_util::rt::TokioIo;
 use tokio_stream::StreamExt;
+use tonic::codegen::Service;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
+use umbra_common::dial::{DialError, Dialer, Resolver, Stream, TlsClient, TlsSettings};
 
 use super::helloworld::greeter_client::GreeterClient;
 use super::helloworld::{HelloReply, HelloRequest};
+use crate::certificates::Authority;
+use crate::wait::DEADLINE;
 
 /// One HTTP/2 connection to a greeter.
 #[derive(Debug)]
@@ -29,6 +38,20 @@ impl GrpcClient {
         let endpoint = Endpoint::from_shared(format!("http://{to}")).unwrap();
         let endpoint = endpoint.origin(format!("http://{authority}").parse().unwrap());
         let channel = runtime.block_on(endpoint.connect()).unwrap_or_else(|e| panic!("connecting to {to}: {e}"));
+        Self { runtime, greeter: GreeterClient::new(channel) }
+    }
+
+    /// Connects to `to` by TLS, with the name `authority`, for which the certificate has to be.
+    pub fn connect_tls(to: SocketAddr, authority: &str, trusted: &Authority) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let settings = TlsSettings { ca: Some(trusted.file()), ..TlsSettings::default() };
+        let tls = TlsClient::new(settings.client(&[b"h2"]).unwrap(), authority).unwrap();
+        let dialer = Dialer::new(&to.ip().to_string(), to.port(), Resolver::default(), DEADLINE);
+        let connector = OverTls { dialer: Arc::new(dialer), tls };
+        let endpoint = Endpoint::from_shared(format!("http://{to}")).unwrap();
+        let endpoint = endpoint.origin(format!("https://{authority}").parse().unwrap());
+        let channel = runtime.block_on(endpoint.connect_with_connector(connector));
+        let channel = channel.unwrap_or_else(|e| panic!("connecting to {to}: {e}"));
         Self { runtime, greeter: GreeterClient::new(channel) }
     }
 
@@ -83,6 +106,28 @@ impl GrpcClient {
             assert_eq!(taken.len(), replies);
             Ok(())
         })
+    }
+}
+
+/// Makes tonic's connections.
+#[derive(Clone)]
+struct OverTls {
+    dialer: Arc<Dialer>,
+    tls: TlsClient,
+}
+
+impl Service<Uri> for OverTls {
+    type Response = TokioIo<Stream>;
+    type Error = DialError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DialError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let Self { dialer, tls } = self.clone();
+        Box::pin(async move { Ok(TokioIo::new(dialer.connect(Some(&tls)).await?.stream)) })
     }
 }
 

@@ -6,7 +6,7 @@ pub use answer::Answer;
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::wait::eventually;
@@ -37,6 +37,8 @@ struct Shared {
     /// In the order in which their heads came; a body is put in when it has ended.
     requests: Mutex<Vec<(Received, bool)>>,
     connections: Mutex<Vec<TcpStream>>,
+    /// How many of them it has closed as its script says.
+    closed: AtomicUsize,
     stopped: AtomicBool,
 }
 
@@ -60,12 +62,18 @@ impl Origin {
 
     /// An origin that answers as `script` says for a request's head.
     pub fn with(script: impl Fn(&Head) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1:0".parse().unwrap(), script)
+    }
+
+    /// The same, at an address of the test's choice.
+    pub fn at(addr: SocketAddr, script: impl Fn(&Head) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(addr).unwrap_or_else(|e| panic!("listening on {addr}: {e}"));
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             script: Box::new(script),
             requests: Mutex::default(),
             connections: Mutex::default(),
+            closed: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -86,6 +94,16 @@ impl Origin {
     /// The requests that have ended, in the order in which their heads came.
     pub fn requests(&self) -> Vec<Received> {
         self.shared.requests().iter().filter(|(_, ended)| *ended).map(|(r, _)| r.clone()).collect()
+    }
+
+    /// How many connections it has taken.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// How many connections it has closed as its script says.
+    pub fn closed(&self) -> usize {
+        self.shared.closed.load(Ordering::SeqCst)
     }
 
     /// How many heads have come.
@@ -160,7 +178,9 @@ fn serve(connection: usize, stream: TcpStream, shared: &Shared) -> io::Result<()
         requests[at].1 = true;
         drop(requests);
         if !answered? {
-            return wire.stream.shutdown(Shutdown::Both);
+            let closed = wire.stream.shutdown(Shutdown::Both);
+            shared.closed.fetch_add(1, Ordering::SeqCst);
+            return closed;
         }
     }
     Ok(())
