@@ -102,8 +102,8 @@ pub const DEFAULT_CONNECTIONS: usize = 256;
 /// What becomes of the result.
 #[derive(Clone, Debug, Default)]
 pub struct Reporting {
-    /// The file for the JSON report.
-    pub file: Option<PathBuf>,
+    /// The files for the report: HTML by the name's end, JSON otherwise.
+    pub files: Vec<PathBuf>,
     /// What must not hold at the end.
     pub gates: Vec<Gate>,
     /// Where the run can be watched and controlled.

@@ -40,6 +40,7 @@ mod programs;
 mod recording;
 mod redaction;
 mod replaying;
+mod reporting;
 mod running;
 mod sampling;
 mod secured_kafka;

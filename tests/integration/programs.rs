@@ -6,8 +6,8 @@ use umbra_tests::origin::Origin;
 use umbra_tests::process::{Finished, Process};
 use umbra_tests::stores::TestStore;
 
-const RECORDER: &str = env!("CARGO_BIN_EXE_umbra-recorder-under-test");
-const REPLAYER: &str = env!("CARGO_BIN_EXE_umbra-replayer-under-test");
+pub(crate) const RECORDER: &str = env!("CARGO_BIN_EXE_umbra-recorder-under-test");
+pub(crate) const REPLAYER: &str = env!("CARGO_BIN_EXE_umbra-replayer-under-test");
 
 /// A recorder with these arguments.
 pub(crate) fn recorder(arguments: &[&str]) -> Process {

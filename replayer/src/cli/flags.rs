@@ -75,10 +75,11 @@ pub(super) struct SendFlags {
     #[arg(long, env = "UMBRA_ALLOW_PRODUCTION_TARGET", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_production_target: Option<bool>,
-    /// Write the report to this file, as one JSON document.
-    #[arg(long, env = "UMBRA_REPORT", value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub report: Option<PathBuf>,
+    /// Write the report to this file: a page for people where its name ends in .html, else one JSON document. May be given
+    /// more than once.
+    #[arg(long, env = "UMBRA_REPORT", value_name = "FILE", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub report: Vec<PathBuf>,
     /// Exit with 99 if this holds at the end: error_rate>1%, lag_p99>50ms, status_changed>0.5%, failed>0, …
     #[arg(long, env = "UMBRA_FAIL_IF", value_name = "EXPR", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -232,7 +232,7 @@ fn sending(flags: SendFlags, changes: ChangeFlags, filter: &mut Filter) -> Resul
         session_by,
         allow_production_target: flags.allow_production_target.unwrap_or(false),
     };
-    Ok((sending, Reporting { file: flags.report, gates: flags.fail_if, admin: None }))
+    Ok((sending, Reporting { files: flags.report, gates: flags.fail_if, admin: None }))
 }
 
 fn some_target(sending: Sending) -> Result<Sending, ConfigError> {

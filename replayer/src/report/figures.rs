@@ -3,15 +3,30 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use umbra_common::exchange::ExchangeId;
+
+use super::moments::Moments;
+use super::samples::Samples;
 use super::{StatusPair, TargetReport, Times};
 
-/// What production answered, where that was recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The exchange that a request came from, and what production answered, where that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
+    /// Its id.
+    pub id: ExchangeId,
     /// The status code.
     pub status: Option<u16>,
     /// The gRPC status.
     pub grpc: Option<u8>,
+    /// From the request's arrival to the end of the exchange.
+    pub took: Option<Duration>,
+}
+
+impl Recorded {
+    /// An exchange whose answer was not recorded.
+    pub fn of(id: ExchangeId) -> Self {
+        Self { id, status: None, grpc: None, took: None }
+    }
 }
 
 /// What a target answered.
@@ -48,7 +63,9 @@ pub struct Figures {
     latency: Times,
     lag: Times,
     span: Option<Span>,
-    per_second: Vec<u32>,
+    moments: Moments,
+    samples: Samples,
+    recorded_latency: Times,
     sent_bytes: u64,
     received_bytes: u64,
     failures: Vec<String>,
@@ -67,7 +84,7 @@ struct Span {
 const FAILURES: usize = 10;
 
 impl Figures {
-    /// Nothing yet. `keep_seconds` is for a run that has an end: it costs four bytes a second.
+    /// Nothing yet. `keep_seconds` is for a run that has an end: it costs twelve bytes a second.
     pub fn new(keep_seconds: bool) -> Self {
         Self {
             keep_seconds,
@@ -81,7 +98,9 @@ impl Figures {
             latency: Times::new(),
             lag: Times::new(),
             span: None,
-            per_second: Vec::new(),
+            moments: Moments::default(),
+            samples: Samples::default(),
+            recorded_latency: Times::new(),
             sent_bytes: 0,
             received_bytes: 0,
             failures: Vec::new(),
@@ -99,12 +118,8 @@ impl Figures {
         span.last_due = due.max(span.last_due);
         span.last = at.max(span.last);
         if self.keep_seconds {
-            let since = at.saturating_duration_since(span.first);
-            let second = usize::try_from(since.as_secs()).unwrap_or(usize::MAX - 1);
-            if second >= self.per_second.len() {
-                self.per_second.resize(second + 1, 0);
-            }
-            self.per_second[second] += 1;
+            let first = span.first;
+            self.moments.sent(first, due, at);
         }
     }
 
@@ -115,22 +130,34 @@ impl Figures {
             *self.grpc_statuses.entry(grpc).or_default() += 1;
         }
         self.errors += u64::from(answer.is_error());
+        let mut is_other = false;
         if let Some(status) = recorded.status {
             *self.matrix.entry((status, answer.status)).or_default() += 1;
             self.compared += 1;
             let grpc_changed = recorded.grpc.is_some() && recorded.grpc != answer.grpc;
-            self.changed += u64::from(status != answer.status || grpc_changed);
+            is_other = status != answer.status || grpc_changed;
+            self.changed += u64::from(is_other);
         }
+        if let Some(took) = recorded.took {
+            self.recorded_latency.record(took);
+        }
+        self.samples.answered(recorded, &answer, is_other);
         self.latency.record(answer.latency);
         self.received_bytes += answer.bytes;
     }
 
     /// It was not: in the sender's words.
-    pub fn failed(&mut self, why: impl FnOnce() -> String) {
+    pub fn failed(&mut self, recorded: &Recorded, why: impl Fn() -> String) {
         self.errors += 1;
+        self.samples.failed(recorded, &why);
         if self.failures.len() < FAILURES {
             self.failures.push(why());
         }
+    }
+
+    /// How many failed or were answered with an error.
+    pub fn errors(&self) -> u64 {
+        self.errors
     }
 
     /// The gaps between n requests are n − 1.
@@ -159,7 +186,12 @@ impl Figures {
             lag: self.lag.quantiles(),
             drift: self.span.and_then(Span::drift),
             mean_rate: self.mean_rate(),
-            per_second: self.per_second.clone(),
+            per_second: self.moments.per_second(),
+            due_per_second: self.moments.due_per_second(),
+            lag_ms_per_second: self.moments.lag_ms_per_second(),
+            recorded_latency: self.recorded_latency.quantiles(),
+            slowest: self.samples.slowest(),
+            failing: self.samples.failing(),
             sent_bytes: self.sent_bytes,
             received_bytes: self.received_bytes,
             failures: self.failures.clone(),
@@ -213,7 +245,7 @@ mod tests {
     fn rates_shares_and_drift_follow_from_what_happened() {
         let start = Instant::now();
         let mut figures = Figures::new(true);
-        let recorded = Recorded { status: Some(200), grpc: None };
+        let recorded = Recorded { status: Some(200), ..Recorded::of(ExchangeId::from_bytes([7; 16])) };
         for second in 0..4u64 {
             let due = start + Duration::from_secs(second);
             figures.sent(Some(due), due + Duration::from_millis(second), 10);
@@ -221,7 +253,7 @@ mod tests {
             let answer = Answer { status, grpc: None, bytes: 5, latency: Duration::from_millis(7) };
             figures.answered(&recorded, answer);
         }
-        figures.failed(|| "connection refused".into());
+        figures.failed(&recorded, || "connection refused".into());
         let report = figures.report(1);
         assert_eq!(report.error_rate, Some(0.4));
         assert_eq!(report.status_changed, Some(0.25));
@@ -237,7 +269,8 @@ mod tests {
     fn a_changed_grpc_status_is_a_changed_status() {
         let mut figures = Figures::new(false);
         let answer = Answer { status: 200, grpc: Some(14), bytes: 0, latency: Duration::ZERO };
-        figures.answered(&Recorded { status: Some(200), grpc: Some(0) }, answer);
+        let of = Recorded::of(ExchangeId::from_bytes([7; 16]));
+        figures.answered(&Recorded { status: Some(200), grpc: Some(0), ..of }, answer);
         let report = figures.report(0);
         assert_eq!((report.status_changed, report.error_rate), (Some(1.0), Some(1.0)));
         assert_eq!(report.grpc_statuses.keys().collect::<Vec<_>>(), ["UNAVAILABLE"]);

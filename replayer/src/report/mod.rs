@@ -1,19 +1,25 @@
 //! What came of a run.
 
 mod account;
+mod chart;
 mod figures;
 mod gate;
+mod html;
 mod live;
+mod moments;
 mod progress;
 mod quantiles;
+mod samples;
 mod summary;
 mod table;
 
 pub use account::{Account, Receipt};
 pub use figures::{Answer, Figures, Recorded};
 pub use gate::{Gate, GateParseError};
+pub use html::html;
 pub use live::{InFlight, Live};
 pub use progress::Progress;
 pub use quantiles::{Quantiles, Times};
+pub use samples::Sample;
 pub use summary::{JobReport, Report, StatusPair, TargetReport, WindowReport};
 pub use table::print_table;

@@ -7,7 +7,7 @@ use serde::ser::SerializeMap;
 use umbra_common::ledger::Snapshot;
 use umbra_common::time::Window;
 
-use super::Quantiles;
+use super::{Quantiles, Sample};
 use crate::carry::CarryReport;
 use crate::change::RuleReport;
 use crate::schedule::Spared;
@@ -85,6 +85,8 @@ pub struct TargetReport {
     pub status_matrix: Vec<StatusPair>,
     /// From sending to the end of the answer.
     pub latency: Option<Quantiles>,
+    /// From arrival to the end of the exchange, as production answered those that the target answered.
+    pub recorded_latency: Option<Quantiles>,
     /// From due to sent; nothing without a schedule.
     pub lag: Option<Quantiles>,
     /// How much longer the span from first to last sending was than scheduled, as a share of it.
@@ -93,6 +95,10 @@ pub struct TargetReport {
     pub mean_rate: f64,
     /// Requests sent in each second of the run; for `follow` nothing.
     pub per_second: Vec<u32>,
+    /// Requests due in each second of the run; nothing without a schedule.
+    pub due_per_second: Vec<u32>,
+    /// The longest lag of those sent in each second, in milliseconds; nothing without a schedule.
+    pub lag_ms_per_second: Vec<f64>,
     /// Exchanges that came out of the store later than the look-ahead allows, and so out of order.
     pub late: u64,
     /// How much slower than asked it was sent to, by `--pace-with`.
@@ -105,6 +111,10 @@ pub struct TargetReport {
     pub received_bytes: u64,
     /// The first failures, in the sender's words.
     pub failures: Vec<String>,
+    /// The requests whose answers took longest, the slowest first.
+    pub slowest: Vec<Sample>,
+    /// The first requests that failed, or were answered with an error or otherwise than in production.
+    pub failing: Vec<Sample>,
     /// What each change did, in the order in which they are applied.
     pub changes: Vec<RuleReport>,
     /// What each carry rule did.
@@ -134,16 +144,21 @@ impl Default for TargetReport {
             grpc_statuses: BTreeMap::new(),
             status_matrix: Vec::new(),
             latency: None,
+            recorded_latency: None,
             lag: None,
             drift: None,
             mean_rate: 0.0,
             per_second: Vec::new(),
+            due_per_second: Vec::new(),
+            lag_ms_per_second: Vec::new(),
             late: 0,
             spared: Spared::default(),
             sent_again: 0,
             sent_bytes: 0,
             received_bytes: 0,
             failures: Vec::new(),
+            slowest: Vec::new(),
+            failing: Vec::new(),
             changes: Vec::new(),
             carried: Vec::new(),
         }

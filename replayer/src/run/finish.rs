@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 
 use crate::command::Reporting;
 use crate::error::{ExitStatus, RunError};
-use crate::report::{Report, TargetReport, print_table};
+use crate::report::{Report, TargetReport, html, print_table};
 
 /// A run that began, whatever came of it.
 pub(super) struct Ended {
@@ -21,22 +22,23 @@ pub(super) fn with_report(
     out: &mut dyn Write,
     run: impl FnOnce(&mut dyn Write) -> Result<Ended, RunError>,
 ) -> Result<ExitStatus, RunError> {
-    let mut file = match &reporting.file {
-        None => None,
-        Some(path) => {
-            let why = |why| RunError::Report { path: path.clone(), why };
-            Some((path.clone(), File::create(path).map_err(why)?))
-        }
+    let open = |path: &PathBuf| match File::create(path) {
+        Ok(file) => Ok((path.clone(), file)),
+        Err(why) => Err(RunError::Report { path: path.clone(), why }),
     };
+    let files = reporting.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let Ended { mut report, error, has_end } = run(out)?;
     report.crossed =
         report.targets.iter().flat_map(|t| reporting.gates.iter().filter_map(|gate| gate.crossed(t))).collect();
     report.targets.iter().for_each(warn_of_idle_rules);
     print_table(&report, out)?;
-    if let Some((path, file)) = &mut file {
-        let why = |why| RunError::Report { path: path.clone(), why };
-        serde_json::to_writer_pretty(&*file, &report).map_err(|e| why(e.into()))?;
-        file.write_all(b"\n").map_err(why)?;
+    for (path, mut file) in files {
+        let written = if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("html")) {
+            file.write_all(html(&report).as_bytes())
+        } else {
+            serde_json::to_writer_pretty(&file, &report).map_err(Into::into).and_then(|()| file.write_all(b"\n"))
+        };
+        written.map_err(|why| RunError::Report { path, why })?;
     }
     match error {
         Some(error) => Err(error),

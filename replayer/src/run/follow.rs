@@ -7,6 +7,7 @@ use umbra_common::store::Store;
 use umbra_common::time::{HumanDuration, Timestamp};
 
 use super::finish::Ended;
+use super::reproduce::reproduce;
 use crate::admin::{Admin, Commands, Mode};
 use crate::command::FollowConfig;
 use crate::error::RunError;
@@ -60,7 +61,7 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
     let mut progress = Progress::without_end();
     let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));
     progress.clear();
-    let report = Report {
+    let mut report = Report {
         window: None,
         pace: pace(config),
         started: began.to_string(),
@@ -71,6 +72,9 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
         job: None,
         targets: conducted.targets,
     };
+    if !config.reporting.files.is_empty() {
+        reproduce(&mut report, &store, &config.sending);
+    }
     Ok(Ended { report, error: conducted.error, has_end: false })
 }
 

@@ -5,6 +5,7 @@ mod follow;
 mod plan;
 mod rehearsal;
 mod replay;
+mod reproduce;
 mod window;
 
 pub use follow::follow;

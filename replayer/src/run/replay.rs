@@ -7,6 +7,7 @@ use umbra_common::store::Store;
 use umbra_common::time::Timestamp;
 
 use super::finish::Ended;
+use super::reproduce::reproduce;
 use super::window::{WindowRun, plan_whole};
 use crate::admin::{Admin, Commands, Mode};
 use crate::command::{Pacing, ReplayConfig};
@@ -74,7 +75,7 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
     let started = line.start();
     let seconds = started.map_or(0.0, |start| start.elapsed().as_secs_f64());
     let began = started.map(|start| Timestamp::now().before(Instant::now().saturating_duration_since(start)));
-    let report = Report {
+    let mut report = Report {
         window: Some(plan.window.into()),
         pace: config.pacing.to_string(),
         started: began.map(|at| at.to_string()).unwrap_or_default(),
@@ -85,6 +86,9 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
         job,
         targets: conducted.targets,
     };
+    if !config.reporting.files.is_empty() {
+        reproduce(&mut report, &window.store, &config.sending);
+    }
     Ok(Ended { report, error: conducted.error, has_end: true })
 }
 

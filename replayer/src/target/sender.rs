@@ -253,7 +253,7 @@ impl Sender {
                 ReplayOutcome::Answered
             }
             Err(Unanswered { error, .. }) => {
-                figures.failed(|| error.to_string());
+                figures.failed(&recorded, || error.to_string());
                 ReplayOutcome::Failed(error.kind())
             }
         };

@@ -225,9 +225,10 @@ fn frame(headers: &mut HeaderMap, recorded: &Fields, body: &RecordedBody, protoc
 }
 
 fn recorded(exchange: &Exchange) -> Recorded {
-    let Some(response) = &exchange.response else { return Recorded::default() };
+    let none = Recorded::of(exchange.id);
+    let Some(response) = &exchange.response else { return none };
     let grpc = response.trailers.get("grpc-status").or_else(|| response.headers.get("grpc-status"));
-    Recorded { status: Some(response.status), grpc: grpc.and_then(grpc_status) }
+    Recorded { status: Some(response.status), grpc: grpc.and_then(grpc_status), took: Some(exchange.total), ..none }
 }
 
 /// The number in a `grpc-status`; what is none counts as UNKNOWN, as gRPC clients do.

@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
+use http::HeaderName;
 use umbra_common::exchange::{Exchange, HttpVersion};
+
+use crate::target::{Protocol, ShadowRequest, TargetUrl};
 
 /// Fields that curl makes itself, from the URL, the body or the connection.
 const BY_CURL: [&[u8]; 8] =
@@ -10,38 +13,89 @@ const BY_CURL: [&[u8]; 8] =
 /// Fields that curl adds unless it is told not to.
 const UNASKED: [&str; 3] = ["user-agent", "accept", "content-type"];
 
+/// What a command is made of.
+struct Parts<'a> {
+    method: &'a [u8],
+    version: HttpVersion,
+    headers: Vec<(&'a [u8], &'a [u8])>,
+    body: &'a [u8],
+    url: Vec<u8>,
+}
+
 /// One command on one line, for any POSIX shell.
 pub(super) fn command(exchange: &Exchange, out: &mut dyn Write) -> io::Result<()> {
     let request = &exchange.request;
-    let body = &request.body.bytes;
-    let is_plain = body.iter().all(|b| is_printable(*b) || *b == b'\n');
-    if !is_plain {
-        write!(out, "printf {} | ", octal(body))?;
+    let parts = Parts {
+        method: &request.method,
+        version: request.version,
+        headers: request.headers.iter().filter(|(name, _)| !BY_CURL.contains(name)).collect(),
+        body: &request.body.bytes,
+        url: url(exchange),
+    };
+    parts.print(out)
+}
+
+/// A command that sends a shadow request again. The values of secret fields are left out.
+pub(crate) fn shadow_command(shadow: &ShadowRequest, target: &TargetUrl, secrets: &[HeaderName]) -> String {
+    let request = &shadow.request;
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let mut headers: Vec<(&[u8], &[u8])> = Vec::new();
+    // Over HTTP/2 the host is no field of the request.
+    if let Some(authority) = request.uri().authority() {
+        headers.push((b"host", authority.as_str().as_bytes()));
     }
-    write!(out, "curl -sS --globoff --path-as-is")?;
-    match request.version {
-        HttpVersion::Http2 => write!(out, " --http2-prior-knowledge")?,
-        HttpVersion::Http11 => write!(out, " --http1.1")?,
-        HttpVersion::Http10 => write!(out, " --http1.0")?,
+    for (name, value) in request.headers() {
+        let by_curl = BY_CURL.contains(&name.as_str().as_bytes()) && name != http::header::HOST;
+        if !by_curl {
+            let value = if secrets.contains(name) { b"***" } else { value.as_bytes() };
+            headers.push((name.as_str().as_bytes(), value));
+        }
     }
-    match &request.method[..] {
-        b"HEAD" => write!(out, " --head")?,
-        method => write!(out, " -X {}", quoted(method))?,
+    let parts = Parts {
+        method: request.method().as_str().as_bytes(),
+        version: if shadow.protocol == Protocol::H2 { HttpVersion::Http2 } else { HttpVersion::Http11 },
+        headers,
+        body: request.body().bytes(),
+        url: [target.to_string().trim_end_matches('/').as_bytes(), path.as_bytes()].concat(),
+    };
+    let mut out = Vec::new();
+    // Writing to memory does not fail.
+    let _ = parts.print(&mut out);
+    String::from_utf8_lossy(&out).trim_end().to_owned()
+}
+
+impl Parts<'_> {
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let body = self.body;
+        let is_plain = body.iter().all(|b| is_printable(*b) || *b == b'\n');
+        if !is_plain {
+            write!(out, "printf {} | ", octal(body))?;
+        }
+        write!(out, "curl -sS --globoff --path-as-is")?;
+        match self.version {
+            HttpVersion::Http2 => write!(out, " --http2-prior-knowledge")?,
+            HttpVersion::Http11 => write!(out, " --http1.1")?,
+            HttpVersion::Http10 => write!(out, " --http1.0")?,
+        }
+        match self.method {
+            b"HEAD" => write!(out, " --head")?,
+            method => write!(out, " -X {}", quoted(method))?,
+        }
+        for (name, value) in &self.headers {
+            // curl takes `name:` for a wish to leave the field out, `name;` for an empty one.
+            let field = if value.is_empty() { [name, &b";"[..]].concat() } else { [name, &b": "[..], value].concat() };
+            write!(out, " -H {}", quoted(&field))?;
+        }
+        for name in UNASKED.iter().filter(|name| !self.headers.iter().any(|(key, _)| *key == name.as_bytes())) {
+            write!(out, " -H '{name}:'")?;
+        }
+        if !is_plain {
+            write!(out, " -H 'expect:' --data-binary @-")?;
+        } else if !body.is_empty() {
+            write!(out, " -H 'expect:' --data-raw {}", quoted(body))?;
+        }
+        writeln!(out, " {}", quoted(&self.url))
     }
-    for (name, value) in request.headers.iter().filter(|(name, _)| !BY_CURL.contains(name)) {
-        // curl takes `name:` for a wish to leave the field out, `name;` for an empty one.
-        let field = if value.is_empty() { [name, b";"].concat() } else { [name, b": ", value].concat() };
-        write!(out, " -H {}", quoted(&field))?;
-    }
-    for name in UNASKED.iter().filter(|name| request.headers.get(name).is_none()) {
-        write!(out, " -H '{name}:'")?;
-    }
-    if !is_plain {
-        write!(out, " -H 'expect:' --data-binary @-")?;
-    } else if !body.is_empty() {
-        write!(out, " -H 'expect:' --data-raw {}", quoted(body))?;
-    }
-    writeln!(out, " {}", quoted(&url(exchange)))
 }
 
 fn url(exchange: &Exchange) -> Vec<u8> {
@@ -88,6 +142,8 @@ fn octal(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Sending;
+    use crate::target::{Preparer, Target};
     use std::process::Command;
     use std::time::Duration;
 
@@ -129,5 +185,23 @@ mod tests {
         assert_eq!(received.headers["x-empty"], "");
         assert!(!received.headers.contains_key("user-agent") && !received.headers.contains_key("content-type"));
         assert_eq!(received.body, exchange.request.body.bytes);
+    }
+
+    #[test]
+    fn a_shadow_request_s_command_sends_what_was_sent_but_for_secrets() {
+        let receiver = Receiver::start();
+        let target: Target = format!("v2=http://{}", receiver.address).parse().unwrap();
+        let mut exchange = exchange("/a?x=1", Duration::ZERO);
+        exchange.request.headers.push("authorization", "hunter2");
+        exchange.request.body = Body::whole("b");
+        let shadow = Preparer::new(target.clone(), Sending::to(vec![target.clone()])).prepare(exchange).unwrap();
+        let script = shadow_command(&shadow, &target.url, &[http::header::AUTHORIZATION]);
+        assert!(!script.contains("hunter2"), "{script}");
+        let done = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(done.status.success(), "{script}: {}", String::from_utf8_lossy(&done.stderr));
+        let received = &receiver.received()[0];
+        assert_eq!((received.target.as_str(), &received.body[..]), ("/a?x=1", &b"b"[..]));
+        assert_eq!(received.headers["host"], "api.example.com-shadow");
+        assert_eq!(received.headers["umbra-shadow"], "v2");
     }
 }

@@ -15,6 +15,7 @@ mod screen;
 mod table;
 mod top;
 
+pub(crate) use curl::shadow_command;
 pub use look::print;
 pub use output::{Output, OutputParseError};
 pub use prefix::{IdPrefix, IdPrefixParseError};
