@@ -2,7 +2,8 @@
 //!
 //! [`origin`] is what stands behind a recorder or is the target of a replayer, and remembers each request to the byte;
 //! it, and the raw client, read HTTP by [`wire`], which shares no parser with the programs under test. [`receiver`]
-//! takes thousands of requests and counts them. [`grpc`] is a real gRPC service. [`chaos`] breaks connections.
+//! takes thousands of requests and counts them. [`grpc`] is a real gRPC service. [`chaos`] breaks connections, [`faults`]
+//! stores.
 //! [`process`] runs the programs as their users do, and [`wait`] is the only way a test waits.
 //!
 //! Whatever goes wrong in here fails the test that is running.
@@ -19,14 +20,17 @@ pub mod chaos;
 pub mod curl;
 pub mod dns;
 pub mod exchanges;
+pub mod faults;
 pub mod flood;
 pub mod grpc;
+mod guard;
 pub mod hammer;
 pub mod http2;
 pub mod http2_origin;
 mod http_server;
 pub mod kafka;
 pub mod ledgers;
+pub mod load;
 pub mod loaders;
 pub mod origin;
 pub mod ports;

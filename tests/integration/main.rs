@@ -4,7 +4,7 @@
 //!
 //! | invariant | tests |
 //! | --- | --- |
-//! | 1 the live path never waits for the store | [`live_path`]: `a_dead_store_fails_no_request`, `a_kafka_that_goes_silent_…`, `a_sqlite_file_locked_for_a_moment_…`, `a_store_that_was_never_there_costs_a_bounded_drain`; [`faults`]: `a_recorder_serves_and_says_so_when_kafka_is_not_there`; [`spooling`] |
+//! | 1 the live path never waits for the store | [`live_path`]: `a_dead_store_fails_no_request`, `a_kafka_that_goes_silent_…`, `a_sqlite_file_locked_for_a_moment_…`, `a_store_that_was_never_there_costs_a_bounded_drain`; [`faults`]: `a_recorder_serves_and_says_so_when_kafka_is_not_there`; [`store_faults`]; [`spooling`] |
 //! | 2 every buffer has a byte budget | [`memory`], [`fairness`], [`bodies`]: all of them; [`live_path`]: `a_stream_longer_than_the_body_limit_passes_whole` |
 //! | 3 each request ends in one state of the ledger | [`invariants`]: `the_sum_holds_while_…_breaks_at_random`; [`draining`]; [`handing_over`]; [`twenty_thousand`]; every drain and replay of the harness checks the sum |
 //! | 4 what was recorded is what arrived | [`recording`]; [`replaying`]: `what_was_recorded_arrives_at_a_target`; [`grpc`]: `every_kind_of_call_is_recorded_and_replayed`; [`twenty_thousand`] |
@@ -47,6 +47,7 @@ mod secured_kafka;
 mod service_manager;
 mod spooling;
 mod store_contract;
+mod store_faults;
 mod tls;
 mod trailers;
 mod tunnels;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use umbra_tests::origin::{Answer, Origin};
 use umbra_tests::ports::Refusing;
+use umbra_tests::process::resident;
 use umbra_tests::receiver::Receiver;
 use umbra_tests::recorder::TestRecorder;
 use umbra_tests::stores::TestStore;
@@ -70,13 +71,6 @@ fn records_that_do_not_fit_the_budget_are_counted_and_their_requests_answered() 
     assert_eq!(exchanges.len() as u64, recorded);
     assert!(exchanges.iter().all(|e| e.request.body.bytes.len() == 256 << 10), "a record is whole or not there");
     assert!(exchanges.iter().any(|e| &e.request.target[..] == b"/after"));
-}
-
-/// What a process holds in memory, in bytes.
-fn resident(pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).unwrap() << 10
 }
 
 #[test]

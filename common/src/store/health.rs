@@ -36,14 +36,17 @@ struct Inner {
     state: StoreState,
     since: Timestamp,
     error: Option<String>,
+    /// When the log last had a reason. A store that comes and goes does not fill it.
     logged: Option<Timestamp>,
+    /// Whether the log's last word is that it is down.
+    told_down: bool,
     /// Whether it was its being away, and no answer of its own, that brought it down.
     away: bool,
     /// Whether records go to a spool meanwhile.
     spooled: bool,
 }
 
-/// While a store stays down, its reason is logged this often.
+/// While a store stays down, or comes and goes, its reason is logged this often.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
 impl StoreHealth {
@@ -54,6 +57,7 @@ impl StoreHealth {
             since: Timestamp::now(),
             error: None,
             logged: None,
+            told_down: false,
             away: false,
             spooled: false,
         }))
@@ -72,11 +76,11 @@ impl StoreHealth {
     pub fn up(&self) {
         let mut inner = self.lock();
         if inner.state != StoreState::Up {
-            let was = inner.state;
             inner.set(StoreState::Up);
-            (inner.error, inner.logged) = (None, None);
+            inner.error = None;
+            let told_down = std::mem::take(&mut inner.told_down);
             drop(inner);
-            if was == StoreState::Down {
+            if told_down {
                 tracing::info!("the store takes records again");
             }
         }
@@ -109,7 +113,7 @@ impl StoreHealth {
         inner.set(StoreState::Down);
         let log = inner.logged.is_none_or(|at| now.since(at) >= LOG_EVERY);
         if log {
-            inner.logged = Some(now);
+            (inner.logged, inner.told_down) = (Some(now), true);
         }
         inner.error = Some(why.clone());
         let spooled = inner.spooled;

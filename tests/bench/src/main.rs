@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use umbra_bench::stop::{Interrupted, Stop};
-use umbra_bench::{recorder, replayer};
+use umbra_bench::{faults, recorder, replayer};
 
 /// Measures Umbra beside its peers. Everything runs on this machine, over loopback.
 #[derive(Debug, Parser)]
@@ -19,6 +19,8 @@ struct Cli {
 enum Command {
     /// The recorder at 0 % and 100 %, to SQLite and to Kafka, beside nginx, HAProxy and Envoy where they are installed.
     Recorder(recorder::Options),
+    /// Every way for a store to fail, under a steady load: failed requests, latencies, memory, the ledger.
+    Faults(faults::Options),
     /// The replayer's punctuality at some rates, and its speed without one beside wrk's.
     Replayer(replayer::Options),
 }
@@ -53,6 +55,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         let out = &mut std::io::stdout().lock();
         match cli.command {
             Command::Recorder(options) => recorder::run(&options, &stop, out),
+            Command::Faults(options) => faults::run(&options, &stop, out),
             Command::Replayer(options) => replayer::run(&options, &stop, out),
         }
     })

@@ -7,8 +7,8 @@ use testcontainers_modules::kafka::apache;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
 use testcontainers_modules::testcontainers::{Image, ImageExt};
 
-use super::guard::Guard;
 use super::{READY, free_port, wait_until_ready};
+use crate::guard::Guard;
 
 /// For the engine to answer.
 const ANSWER: Duration = Duration::from_secs(10);

@@ -9,7 +9,6 @@
 
 mod broker;
 mod container;
-mod guard;
 mod jars;
 mod java;
 mod secured;

@@ -39,8 +39,12 @@ impl<R: Receipt> Deliveries<R> {
     pub(super) fn lost(&self, ticket: Ticket<R>, error: &KafkaError) {
         let loss = loss(error);
         match loss {
-            // The record's own fault, or ours: neither says anything about the store.
-            Loss::TooLarge | Loss::Closed => {}
+            // We have given up ourselves.
+            Loss::Closed => {}
+            Loss::TooLarge => self.health.down(
+                "a record is over kafka's limit of a message: raise max.message.bytes of the topic, or lower \
+                 message.max.bytes and batch.size under [store.kafka] below it",
+            ),
             Loss::Timeout => {
                 let last = self.trouble.last().unwrap_or_else(|| "the brokers do not answer".into());
                 self.health.away(format!("no broker confirmed a record in time: {last}"));

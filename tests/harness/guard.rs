@@ -10,11 +10,11 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A shell script that waits on its standard input. Dropped, the script runs to its end.
 #[derive(Debug)]
-pub(super) struct Guard(Child);
+pub(crate) struct Guard(Child);
 
 impl Guard {
     /// Starts `sh -c script sh arguments…`.
-    pub(super) fn start<A: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Self {
+    pub(crate) fn start<A: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", script, "sh"]).args(arguments).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -22,7 +22,7 @@ impl Guard {
     }
 
     /// The first line that the script writes.
-    pub(super) fn first_line(&mut self) -> String {
+    pub(crate) fn first_line(&mut self) -> String {
         let mut line = String::new();
         let stdout: ChildStdout = self.0.stdout.take().expect("it is taken once");
         BufReader::new(stdout).read_line(&mut line).expect("the script's output");
@@ -30,7 +30,7 @@ impl Guard {
     }
 
     /// Ends it, telling it a word, and waits until it has cleaned up.
-    pub(super) fn tell(mut self, word: &str) {
+    pub(crate) fn tell(mut self, word: &str) {
         if let Some(mut stdin) = self.0.stdin.take() {
             // A script that has ended has nothing left to be told.
             let _ = stdin.write_all(word.as_bytes());
