@@ -55,6 +55,12 @@ impl Deadlines {
         }
     }
 
+    /// Lets time pass.
+    #[cfg(test)]
+    pub(crate) fn pass(&self, time: Duration) {
+        self.now.set(self.now.get() + time);
+    }
+
     /// A limit that is not set yet.
     pub(crate) fn limit(self: &Rc<Self>) -> Deadline {
         Deadline { all: Rc::clone(self), key: self.limits.borrow_mut().insert(Limit::default()) }

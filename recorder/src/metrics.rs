@@ -23,9 +23,8 @@ use crate::forward::Failure;
 /// The classes of status codes that a client can get; 1xx are no final answers.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
-/// The error codes of HTTP/2 (RFC 9113, 7), by their numbers.
-const HTTP2_CODES: [&str; 14] = [
-    "no_error",
+/// The error codes of HTTP/2 (RFC 9113, 7), by their numbers; 0 is no error.
+const HTTP2_CODES: [&str; 13] = [
     "protocol_error",
     "internal_error",
     "flow_control_error",
@@ -87,7 +86,7 @@ impl Counters {
     /// An HTTP/2 client was told of an error, which ended a stream or its connection.
     pub(crate) fn http2_error(&self, of_connection: bool, code: u32) {
         let errors = if of_connection { &self.connection_errors } else { &self.stream_errors };
-        if let Some(counter) = usize::try_from(code).ok().and_then(|code| errors.get(code)) {
+        if let Some(counter) = (code as usize).checked_sub(1).and_then(|at| errors.get(at)) {
             counter.inc();
         }
     }

@@ -64,18 +64,22 @@ pub(crate) enum Stopped {
 impl Pulse {
     /// An exchange that begins now, on a connection of which `sent` says how much data was sent.
     pub(crate) fn new(deadlines: &Rc<Deadlines>, edge: &EdgeConfig, sent: &Rc<Cell<u64>>) -> Rc<Self> {
+        Self::with_limits(deadlines, edge.body_timeout, edge.stream_timeout, sent)
+    }
+
+    fn with_limits(deadlines: &Rc<Deadlines>, client: Duration, both: Duration, sent: &Rc<Cell<u64>>) -> Rc<Self> {
         let pulse = Self {
             deadline: deadlines.limit(),
             last: Cell::new(deadlines.now()),
             deadlines: Rc::clone(deadlines),
-            client: edge.body_timeout,
-            both: edge.stream_timeout,
+            client,
+            both,
             request: Cell::new(Request::Ended),
             response: Cell::new(Response::None),
             sent: Rc::clone(sent),
             sent_then: Cell::new(sent.get()),
         };
-        pulse.deadline.set(Some(pulse.client.min(pulse.both)));
+        pulse.deadline.set(Some(pulse.shortest()));
         Rc::new(pulse)
     }
 
@@ -111,6 +115,10 @@ impl Pulse {
         }
     }
 
+    fn shortest(&self) -> Duration {
+        self.client.min(self.both)
+    }
+
     fn beat(&self) {
         self.last.set(self.deadlines.now());
     }
@@ -135,11 +143,63 @@ impl Pulse {
         let quiet = self.deadlines.now().saturating_duration_since(self.last.get());
         match limit {
             Some(limit) if quiet >= limit => return Some(stopped),
-            Some(limit) => self.deadline.set(Some(limit - quiet)),
-            None => self.deadline.set(Some(self.client)),
+            // Whose turn it is may change before that, and with it the limit: so it is looked at again as soon as any
+            // limit could pass.
+            Some(limit) => self.deadline.set(Some(self.shortest().min(limit - quiet))),
+            None => self.deadline.set(Some(self.shortest())),
         }
         // Asks to be woken; it has just been set to later.
         self.deadline.has_passed(cx);
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    /// An exchange with limits of one second for its client and of a hundred for both, and what became of it after each of
+    /// these steps, between which half a second passes.
+    fn stopped_after(steps: &[fn(&Pulse)]) -> Vec<Option<Stopped>> {
+        let deadlines = Deadlines::new();
+        let sent = Rc::default();
+        let pulse = Pulse::with_limits(&deadlines, LIMIT, 100 * LIMIT, &sent);
+        let cx = Context::from_waker(Waker::noop());
+        let look = |step: &fn(&Pulse)| {
+            step(&pulse);
+            deadlines.pass(LIMIT / 2);
+            pulse.stopped(&cx)
+        };
+        steps.iter().map(look).collect()
+    }
+
+    fn nothing(_: &Pulse) {}
+
+    #[test]
+    fn a_client_whose_turn_it_is_has_its_limit() {
+        let body: Vec<fn(&Pulse)> = vec![Pulse::request_awaited, nothing, nothing, nothing, nothing, nothing];
+        assert!(stopped_after(&body).contains(&Some(Stopped::Body)));
+        let reader: Vec<fn(&Pulse)> = vec![Pulse::response_moves, nothing, nothing, nothing, nothing, nothing];
+        assert!(stopped_after(&reader).contains(&Some(Stopped::Reader)));
+    }
+
+    #[test]
+    fn nobody_is_stopped_while_something_passes_or_the_upstream_is_waited_for() {
+        assert_eq!(stopped_after(&[Pulse::request_moves, Pulse::request_awaited].repeat(20)), [None; 40]);
+        assert_eq!(stopped_after(&[Pulse::response_moves as fn(&Pulse)].repeat(20)), [None; 20]);
+        assert_eq!(stopped_after(&[nothing as fn(&Pulse)].repeat(20)), [None; 20]);
+        assert_eq!(stopped_after(&[Pulse::response_awaited as fn(&Pulse)].repeat(20)), [None; 20]);
+    }
+
+    #[test]
+    fn a_limit_that_shortens_counts_from_then() {
+        let mut steps: Vec<fn(&Pulse)> = vec![Pulse::response_awaited; 5];
+        steps.extend([Pulse::response_moves as fn(&Pulse), nothing, nothing, nothing, nothing, nothing, nothing]);
+        let stopped = stopped_after(&steps);
+        assert_eq!(stopped[..7], [None; 7]);
+        assert!(stopped[7..].contains(&Some(Stopped::Reader)), "{stopped:?}");
     }
 }

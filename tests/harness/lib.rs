@@ -22,6 +22,7 @@ pub mod dns;
 pub mod exchanges;
 pub mod faults;
 pub mod flood;
+pub mod frames;
 pub mod grpc;
 mod guard;
 pub mod hammer;

@@ -58,6 +58,14 @@ impl TestRecorder {
         RawClient::connect(self.recorder.admin_addr()).exchange(request)
     }
 
+    /// The value of a metric, by its name and labels as `/metrics` prints them.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> u64 {
+        let metrics = self.admin("/metrics").text();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in:\n{metrics}"))
+    }
+
     /// The ledger now.
     pub fn ledger(&self) -> Snapshot {
         self.recorder.ledger()

@@ -28,6 +28,12 @@ pub(crate) fn recorder_activated(
     Process::activated(RECORDER, arguments, environment, sockets)
 }
 
+/// A recorder that may open so many files.
+pub(crate) fn recorder_with_files(files: u32, arguments: &[&str]) -> Process {
+    let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+    Process::start("sh", &[&["-c", &limited, RECORDER], arguments].concat(), &[])
+}
+
 /// A replayer with these arguments.
 pub(crate) fn replayer(arguments: &[&str]) -> Process {
     replayer_in(&[], arguments)

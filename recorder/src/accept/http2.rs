@@ -19,7 +19,7 @@ use super::connection::{FAREWELL, until_closed};
 use super::executor::Streams;
 use super::metered::{Meter, Metered};
 use crate::deadlines::Deadline;
-use crate::edge::{ErrorScope, Flood, FrameWatch, Framed};
+use crate::edge::{ErrorScope, Flood, FrameWatch, Framed, Refusal, Refused};
 use crate::pulse::Pulse;
 use crate::serve::Client;
 
@@ -44,6 +44,7 @@ const OVER_LIMIT: usize = 16 << 10;
 
 /// RFC 9113, 7.
 const ENHANCE_YOUR_CALM: u8 = 11;
+const PROTOCOL_ERROR: u8 = 1;
 const NO_ERROR: u8 = 0;
 
 /// Serves a connection until either side closes it.
@@ -71,9 +72,12 @@ where
     }
     let stream = Metered::new(stream);
     let meter = stream.meter();
-    let counters = Arc::clone(&worker.counters);
-    let (stream, watch) = Framed::new(stream, list, &worker.deadlines, move |error| {
-        counters.http2_error(error.scope == ErrorScope::Connection, error.code);
+    let refuser = Rc::clone(client);
+    let (stream, watch) = Framed::new(stream, list, &worker.deadlines, move |refused| match refused {
+        Refused::HeadTooLarge => refuser.refused(Refusal::HeadTooLarge),
+        Refused::Error(error) => {
+            refuser.worker().counters.http2_error(error.scope == ErrorScope::Connection, error.code);
+        }
     });
     let sent = watch.sent();
     let service = service_fn(|request| {
@@ -105,8 +109,9 @@ where
     };
     tracing::debug!(reason = cut.as_str(), "an HTTP/2 connection is ended");
     if let Some((mut stream, last)) = watch.into_stream() {
+        let code = if cut == Parting::NoSettings { PROTOCOL_ERROR } else { ENHANCE_YOUR_CALM };
         let said = async {
-            stream.write_all(&goaway(last, ENHANCE_YOUR_CALM)).await?;
+            stream.write_all(&goaway(last, code)).await?;
             stream.shutdown().await?;
             let mut rest = [0; 4096];
             while stream.read(&mut rest).await? > 0 {}
@@ -179,6 +184,7 @@ impl<'a, S> Pace<'a, S> {
             Some(Flood::Control) => return Some(Parting::Flood),
             Some(Flood::Resets) => return Some(Parting::Resets),
             Some(Flood::Block) => return Some(Parting::HeadTooLarge),
+            Some(Flood::NoSettings) => return Some(Parting::NoSettings),
             None => {}
         }
         let doing = self.doing();

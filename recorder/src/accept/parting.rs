@@ -23,11 +23,13 @@ pub(crate) enum Parting {
     SlowHead,
     /// HTTP/2: a header block that is larger than any head may be.
     HeadTooLarge,
+    /// HTTP/2: the preface is not followed by SETTINGS.
+    NoSettings,
 }
 
 impl Parting {
     /// Every reason, each once.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Full,
         Self::ClientFull,
         Self::ProxyHeader,
@@ -38,6 +40,7 @@ impl Parting {
         Self::Resets,
         Self::SlowHead,
         Self::HeadTooLarge,
+        Self::NoSettings,
     ];
 
     /// The word in metrics.
@@ -53,6 +56,7 @@ impl Parting {
             Self::Resets => "resets",
             Self::SlowHead => "slow_head",
             Self::HeadTooLarge => "head_too_large",
+            Self::NoSettings => "no_settings",
         }
     }
 }

@@ -15,12 +15,12 @@ mod wire;
 
 pub(crate) use arrived::{Arrived, Hints, takes_interim};
 pub(crate) use forwarded::client;
-pub(crate) use frames::{ErrorScope, Flood, FrameWatch, Framed};
+pub(crate) use frames::{ErrorScope, Flood, FrameWatch, Framed, Refused};
 pub(crate) use guarded::{Guarded, Watch};
 pub(crate) use refusal::Refusal;
 pub(crate) use wire::{Head, HeadLimits, HeadView, is_plain};
 
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
@@ -40,16 +40,31 @@ pub(crate) fn check_http2(parts: &Parts, limits: HeadLimits) -> Result<(), Refus
     if path == "*" && parts.method != Method::OPTIONS {
         return Err(Refusal::Asterisk);
     }
-    size(&parts.headers, limits)?;
+    // Other schemes name other protocols; the target is passed on as one of HTTP (RFC 9113, 8.3.1).
+    if !matches!(parts.uri.scheme_str(), None | Some("http" | "https")) {
+        return Err(Refusal::TargetForm);
+    }
+    fields(&parts.headers, limits)?;
     http2_authority(parts)
 }
 
-fn size(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Refusal> {
+fn fields(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Refusal> {
     if headers.len() > limits.fields {
         return Err(Refusal::TooManyFields);
     }
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if bytes > limits.head { Err(Refusal::HeadTooLarge) } else { Ok(()) }
+    let mut bytes = 0;
+    for (name, value) in headers {
+        bytes += name.as_str().len() + value.len();
+        // RFC 9113, 8.2.1.
+        if let [b' ' | b'\t', ..] | [.., b' ' | b'\t'] = value.as_bytes() {
+            return Err(Refusal::Field);
+        }
+    }
+    if bytes > limits.head {
+        return Err(Refusal::HeadTooLarge);
+    }
+    // Each of them is a number, as the library has seen to.
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() { Err(Refusal::ContentLength) } else { Ok(()) }
 }
 
 /// `:authority` or one `host`, and the same where both are there (RFC 9113, 8.3.1).

@@ -6,7 +6,6 @@ mod aborts;
 mod admin;
 mod budgets;
 mod drains;
-mod edge;
 mod expects;
 mod forwards;
 mod harness;

@@ -1,7 +1,9 @@
 //! A client that sends the bytes it is given.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+
+use socket2::{Domain, Socket, Type};
 
 use super::{Head, RawBody, Wire};
 use crate::wait::DEADLINE;
@@ -38,11 +40,22 @@ impl RawResponse {
 impl RawClient {
     /// A connection to `to`.
     pub fn connect(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&to, DEADLINE).unwrap_or_else(|e| panic!("connecting to {to}: {e}"));
+        Self::over(TcpStream::connect_timeout(&to, DEADLINE).unwrap_or_else(|e| panic!("connecting to {to}: {e}")))
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { wire: Wire::new(stream) }
+    }
+
+    /// A connection from an address of this host.
+    pub fn connect_from(from: IpAddr, to: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(from, 0).into()).unwrap_or_else(|e| panic!("binding to {from}: {e}"));
+        socket.connect(&to.into()).unwrap_or_else(|e| panic!("connecting to {to}: {e}"));
+        Self::over(socket.into())
     }
 
     /// Sends bytes as they are.

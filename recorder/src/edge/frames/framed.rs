@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::Refused;
 use super::inbound::{Flood, Inbound};
-use super::outbound::{Outbound, Sent, StreamError};
+use super::outbound::{Outbound, Sent};
 use crate::deadlines::Deadlines;
 
 /// The stream that the HTTP library is given.
@@ -29,7 +30,7 @@ struct Inner<S> {
     flood: Cell<Option<Flood>>,
     sent: Rc<Cell<u64>>,
     deadlines: Rc<Deadlines>,
-    on_error: Box<dyn Fn(StreamError)>,
+    on_refused: Box<dyn Fn(Refused)>,
 }
 
 impl<S> std::fmt::Debug for Inner<S> {
@@ -42,12 +43,12 @@ impl<S> std::fmt::Debug for Inner<S> {
 }
 
 impl<S> Framed<S> {
-    /// Watches a stream. A header block may have `largest_block` bytes; what the library refuses is told to `on_error`.
+    /// Watches a stream. A header block may have `largest_block` bytes; what the library refuses is told to `on_refused`.
     pub(crate) fn new(
         stream: S,
         largest_block: usize,
         deadlines: &Rc<Deadlines>,
-        on_error: impl Fn(StreamError) + 'static,
+        on_refused: impl Fn(Refused) + 'static,
     ) -> (Self, FrameWatch<S>) {
         let inner = Rc::new(Inner {
             stream: RefCell::new(stream),
@@ -56,7 +57,7 @@ impl<S> Framed<S> {
             flood: Cell::new(None),
             sent: Rc::default(),
             deadlines: Rc::clone(deadlines),
-            on_error: Box::new(on_error),
+            on_refused: Box::new(on_refused),
         });
         (Self(Rc::clone(&inner)), FrameWatch(inner))
     }
@@ -98,7 +99,8 @@ impl<S> Inner<S> {
                     self.sent.set(self.sent.get().wrapping_add(data as u64));
                     inbound.answered(end);
                 }
-                Sent::Error(error) => (self.on_error)(error),
+                Sent::Error(error) => (self.on_refused)(Refused::Error(error)),
+                Sent::HeadTooLarge => (self.on_refused)(Refused::HeadTooLarge),
             });
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::budget::Budget;
 use super::cursor::{Cursor, FrameHead, Piece};
-use super::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM};
+use super::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM, SETTINGS};
 
 /// Frames that are neither requests nor data: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, unknown ones, and empty DATA. As many
 /// as one that is useful may need come back with it: gRPC clients send a PING and a WINDOW_UPDATE or two with each
@@ -30,6 +30,8 @@ pub(crate) enum Flood {
     Resets,
     /// A header block over any limit.
     Block,
+    /// No flood, but no HTTP/2 either: a connection begins with SETTINGS (RFC 9113, 3.4).
+    NoSettings,
 }
 
 /// Watches what comes.
@@ -42,6 +44,7 @@ pub(super) struct Inbound {
     /// The header block that has not ended: its bytes and its frames.
     block: Option<(usize, usize)>,
     last_stream: u32,
+    has_begun: bool,
 }
 
 impl Inbound {
@@ -54,6 +57,7 @@ impl Inbound {
             largest_block,
             block: None,
             last_stream: 0,
+            has_begun: false,
         }
     }
 
@@ -86,6 +90,9 @@ impl Inbound {
     }
 
     fn frame(&mut self, head: FrameHead, now: Instant) -> Result<(), Flood> {
+        if !std::mem::replace(&mut self.has_begun, true) && head.kind != SETTINGS {
+            return Err(Flood::NoSettings);
+        }
         let is_useful = match head.kind {
             HEADERS => {
                 self.last_stream = self.last_stream.max(head.stream);
@@ -125,18 +132,23 @@ impl Inbound {
 mod tests {
     use super::*;
 
-    const SETTINGS: u8 = 4;
     const PING: u8 = 6;
 
     fn frame(kind: u8, flags: u8, stream: u8, length: u8) -> Vec<u8> {
         [&[0, 0, length, kind, flags, 0, 0, 0, stream][..], &vec![0; length.into()]].concat()
     }
 
+    /// A connection that has begun.
+    fn begun(now: Instant) -> Inbound {
+        let mut inbound = Inbound::new(1000, now);
+        inbound.feed(&[&[0; PREFACE][..], &frame(SETTINGS, 0, 0, 0), &frame(DATA, 0, 1, 1)].concat(), now).unwrap();
+        inbound
+    }
+
     /// How many of the frames pass, and what ends them.
     fn passes(frames: &[u8], most: usize, mut between: impl FnMut(&mut Inbound)) -> (usize, Option<Flood>) {
         let now = Instant::now();
-        let mut inbound = Inbound::new(1000, now);
-        inbound.feed(&[0; PREFACE], now).unwrap();
+        let mut inbound = begun(now);
         for n in 0..most {
             if let Err(flood) = inbound.feed(frames, now) {
                 return (n, Some(flood));
@@ -167,20 +179,28 @@ mod tests {
     fn a_header_block_has_a_size_and_ends() {
         let (open, more) = (frame(HEADERS, 0, 1, 100), frame(CONTINUATION, 0, 1, 0));
         let now = Instant::now();
-        let mut inbound = Inbound::new(1000, now);
-        inbound.feed(&[&[0; PREFACE][..], &open].concat(), now).unwrap();
+        let mut inbound = begun(now);
+        inbound.feed(&open, now).unwrap();
         assert!(inbound.is_in_block());
         let frames = (0..).take_while(|_| inbound.feed(&more, now).is_ok()).count();
         assert_eq!(frames, BLOCK_FRAMES - 1);
 
-        let mut inbound = Inbound::new(1000, now);
-        inbound.feed(&[&[0; PREFACE][..], &open].concat(), now).unwrap();
+        let mut inbound = begun(now);
+        inbound.feed(&open, now).unwrap();
         let more = frame(CONTINUATION, 0, 1, 225);
         assert_eq!((0..9).take_while(|_| inbound.feed(&more, now).is_ok()).count(), 4);
 
-        let mut inbound = Inbound::new(1000, now);
-        inbound.feed(&[&[0; PREFACE][..], &open, &frame(CONTINUATION, END_HEADERS, 1, 9)].concat(), now).unwrap();
+        let mut inbound = begun(now);
+        inbound.feed(&[open, frame(CONTINUATION, END_HEADERS, 1, 9)].concat(), now).unwrap();
         assert!(!inbound.is_in_block());
         assert_eq!(inbound.last_stream(), 1);
+    }
+
+    #[test]
+    fn a_connection_begins_with_settings() {
+        let now = Instant::now();
+        let mut inbound = Inbound::new(1000, now);
+        inbound.feed(&[0; PREFACE], now).unwrap();
+        assert_eq!(inbound.feed(&frame(HEADERS, END_HEADERS, 1, 9), now), Err(Flood::NoSettings));
     }
 }

@@ -8,11 +8,21 @@ mod budget;
 mod cursor;
 mod framed;
 mod inbound;
+mod lone_status;
 mod outbound;
 
 pub(crate) use framed::{FrameWatch, Framed};
 pub(crate) use inbound::Flood;
-pub(crate) use outbound::ErrorScope;
+pub(crate) use outbound::{ErrorScope, StreamError};
+
+/// What the library has refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// A stream or the connection, with an error.
+    Error(StreamError),
+    /// A request, with 431.
+    HeadTooLarge,
+}
 
 /// The first line of a connection (RFC 9113, 3.4).
 const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
@@ -20,6 +30,7 @@ const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 

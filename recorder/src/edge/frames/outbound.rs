@@ -1,6 +1,7 @@
-//! What the library sends: how much data, and the errors by which it refuses what it got.
+//! What the library sends: how much data, and by what it refuses what it got.
 
-use super::cursor::{Cursor, Piece};
+use super::cursor::{Cursor, FrameHead, Piece};
+use super::lone_status::LoneStatus;
 use super::{DATA, END_STREAM, GOAWAY, HEADERS, RST_STREAM};
 
 /// Bytes of a GOAWAY before its error code: the last stream.
@@ -31,29 +32,36 @@ pub(super) enum Sent {
     Response { data: usize, end: bool },
     /// An error.
     Error(StreamError),
+    /// The library's own answer to a header list over its limit.
+    HeadTooLarge,
 }
 
-/// An error frame that has not been sent whole.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    scope: ErrorScope,
-    /// Bytes before the code.
-    before: usize,
-    /// Bytes of the code.
-    left: usize,
-    code: u32,
+/// A frame whose payload matters and has not been sent whole.
+#[derive(Debug)]
+enum Pending {
+    None,
+    /// Bytes before the code, bytes of the code, and what they give.
+    Error {
+        scope: ErrorScope,
+        before: usize,
+        left: usize,
+        code: u32,
+    },
+    Status(LoneStatus),
 }
 
 /// Watches what goes.
 #[derive(Debug)]
 pub(super) struct Outbound {
     cursor: Cursor,
-    error: Option<Pending>,
+    pending: Pending,
+    /// Streams whose response has begun and not ended: what ends them may be trailers. As many as may be open at once.
+    begun: Vec<u32>,
 }
 
 impl Outbound {
     pub(super) fn new() -> Self {
-        Self { cursor: Cursor::new(0), error: None }
+        Self { cursor: Cursor::new(0), pending: Pending::None, begun: Vec::new() }
     }
 
     /// Whether another frame may be sent behind what was.
@@ -65,41 +73,72 @@ impl Outbound {
     pub(super) fn feed(&mut self, mut bytes: &[u8], mut sent: impl FnMut(Sent)) {
         while let Some(piece) = self.cursor.next(&mut bytes) {
             match piece {
-                Piece::Head(head) => {
-                    self.error = match head.kind {
-                        RST_STREAM => Some(Pending::new(ErrorScope::Stream, 0)),
-                        GOAWAY => Some(Pending::new(ErrorScope::Connection, BEFORE_CODE)),
-                        _ => None,
-                    };
-                    if matches!(head.kind, DATA | HEADERS) {
-                        let data = if head.kind == DATA { head.length } else { 0 };
-                        sent(Sent::Response { data, end: head.flags & END_STREAM != 0 });
-                    }
-                }
+                Piece::Head(head) => self.frame(head, &mut sent),
                 Piece::Payload(payload) => {
-                    if let Some(error) = self.error.as_mut().and_then(|pending| pending.feed(payload)) {
-                        self.error = None;
-                        sent(Sent::Error(error));
+                    if let Some(found) = self.pending.feed(payload) {
+                        self.pending = Pending::None;
+                        sent(found);
                     }
                 }
             }
         }
     }
+
+    fn frame(&mut self, head: FrameHead, sent: &mut impl FnMut(Sent)) {
+        self.pending = Pending::None;
+        let end = head.flags & END_STREAM != 0;
+        match head.kind {
+            DATA => {
+                if end {
+                    self.ended(head.stream);
+                }
+                sent(Sent::Response { data: head.length, end });
+            }
+            HEADERS => {
+                if !end {
+                    self.begun.push(head.stream);
+                } else if !self.ended(head.stream) {
+                    self.pending = LoneStatus::of(head.length).map_or(Pending::None, Pending::Status);
+                }
+                sent(Sent::Response { data: 0, end });
+            }
+            RST_STREAM => {
+                self.ended(head.stream);
+                self.pending = Pending::error(ErrorScope::Stream, 0);
+            }
+            GOAWAY => self.pending = Pending::error(ErrorScope::Connection, BEFORE_CODE),
+            _ => {}
+        }
+    }
+
+    /// Whether the response of the stream had begun. An interim response counts as one more.
+    fn ended(&mut self, stream: u32) -> bool {
+        let before = self.begun.len();
+        self.begun.retain(|begun| *begun != stream);
+        self.begun.len() < before
+    }
 }
 
 impl Pending {
-    fn new(scope: ErrorScope, before: usize) -> Self {
-        Self { scope, before, left: size_of::<u32>(), code: 0 }
+    fn error(scope: ErrorScope, before: usize) -> Self {
+        Self::Error { scope, before, left: size_of::<u32>(), code: 0 }
     }
 
-    fn feed(&mut self, payload: &[u8]) -> Option<StreamError> {
-        let skipped = self.before.min(payload.len());
-        self.before -= skipped;
-        for byte in payload[skipped..].iter().take(self.left) {
-            self.code = self.code << 8 | u32::from(*byte);
-            self.left -= 1;
+    fn feed(&mut self, payload: &[u8]) -> Option<Sent> {
+        match self {
+            Self::None => None,
+            Self::Status(status) => (status.feed(payload) == Some(true)).then_some(Sent::HeadTooLarge),
+            Self::Error { scope, before, left, code } => {
+                let skipped = (*before).min(payload.len());
+                *before -= skipped;
+                let some = payload[skipped..].iter().take(*left);
+                for byte in some {
+                    *code = *code << 8 | u32::from(*byte);
+                    *left -= 1;
+                }
+                (*left == 0).then_some(Sent::Error(StreamError { scope: *scope, code: *code }))
+            }
         }
-        (self.left == 0).then_some(StreamError { scope: self.scope, code: self.code })
     }
 }
 
@@ -108,26 +147,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_found_whole_in_any_stretches() {
+    fn what_matters_is_found_whole_in_any_stretches() {
         let bytes = [
             &[0, 0, 4, RST_STREAM, 0, 0, 0, 0, 1, 0, 0, 0, 1][..],
             &[0, 0, 3, DATA, END_STREAM, 0, 0, 0, 3, 0, 0, 7],
             &[0, 0, 10, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 11, b'n', b'o'],
+            // A response with a body and trailers of one field.
             &[0, 0, 1, HEADERS, 4, 0, 0, 0, 5, 0x88],
+            &[0, 0, 1, HEADERS, 4 | END_STREAM, 0, 0, 0, 5, 0xbe],
+            // A status alone.
+            &[0, 0, 1, HEADERS, 4 | END_STREAM, 0, 0, 0, 7, 0xbe],
         ]
         .concat();
         let error = |scope, code| Sent::Error(StreamError { scope, code });
+        let response = |data, end| Sent::Response { data, end };
         for cut in 1..bytes.len() {
             let (mut outbound, mut found) = (Outbound::new(), Vec::new());
             bytes.chunks(cut).for_each(|stretch| outbound.feed(stretch, |sent| found.push(sent)));
             let wanted = [
                 error(ErrorScope::Stream, 1),
-                Sent::Response { data: 3, end: true },
+                response(3, true),
                 error(ErrorScope::Connection, 11),
-                Sent::Response { data: 0, end: false },
+                response(0, false),
+                response(0, true),
+                response(0, true),
+                Sent::HeadTooLarge,
             ];
             assert_eq!(found, wanted, "in stretches of {cut}");
-            assert!(outbound.is_between());
+            assert!(outbound.is_between() && outbound.begun.is_empty());
         }
     }
 }

@@ -10,6 +10,9 @@ const MAX_SIZE_LINE: usize = 4 << 10;
 /// Sixteen digits would reach beyond a 64-bit length's sign.
 const MAX_SIZE_DIGITS: usize = 15;
 
+/// The library takes no larger trailer section.
+const MAX_TRAILERS: usize = (16 << 10) - 1;
+
 /// Where in the chunked body the connection stands.
 #[derive(Debug)]
 pub(super) struct Chunked {
@@ -76,7 +79,7 @@ impl Chunked {
 
     fn trailers(&mut self, bytes: &[u8], limits: HeadLimits) -> Result<usize, Refusal> {
         let State::Trailers(lines) = &mut self.state else { return Ok(0) };
-        let end = lines.find_end(bytes, limits.head)?;
+        let end = lines.find_end(bytes, limits.head.min(MAX_TRAILERS))?;
         self.trailers.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
         let Some(used) = end else { return Ok(bytes.len()) };
         let mut fields = 0;

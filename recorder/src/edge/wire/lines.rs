@@ -19,12 +19,15 @@ impl Lines {
     /// `limit`: the most bytes that a section may have.
     pub(super) fn find_end(&mut self, bytes: &[u8], limit: usize) -> Result<Option<usize>, Refusal> {
         let mut at = 0;
+        // What is wrong beyond the limit is not looked for, wherever a stretch ends.
+        let seen = self.seen;
+        let refuse = |at: usize, why| Err(if seen + at >= limit { Refusal::HeadTooLarge } else { why });
         let end = loop {
             if self.after_cr {
                 match bytes.get(at) {
                     None => break None,
                     Some(b'\n') => at += 1,
-                    Some(_) => return Err(Refusal::LineEnd),
+                    Some(_) => return refuse(at, Refusal::LineEnd),
                 }
                 self.after_cr = false;
                 if !self.in_line {
@@ -40,8 +43,8 @@ impl Lines {
             self.in_line |= special > 0;
             match bytes[at + special] {
                 b'\r' => self.after_cr = true,
-                b'\n' => return Err(Refusal::LineEnd),
-                _ => return Err(Refusal::Field),
+                b'\n' => return refuse(at + special, Refusal::LineEnd),
+                _ => return refuse(at + special, Refusal::Field),
             }
             at += special + 1;
         };

@@ -235,4 +235,6 @@ impl Guard {
 }
 
 #[cfg(test)]
+mod split_tests;
+#[cfg(test)]
 mod tests;

@@ -202,28 +202,6 @@ fn the_library_is_shown_another_target_and_the_head_is_kept_as_it_came() {
 }
 
 proptest! {
-    /// However the bytes are cut into stretches, the outcome is the same.
-    #[test]
-    fn cuts_change_nothing(
-        cuts in proptest::collection::vec(1usize..40, 0..60),
-        tail in prop_oneof![
-            Just(&b"3\r\nabc\r\n0\r\nX: 1\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"[..]), Just(&b"3\r\nabcX"[..]), Just(&b"0\r\n\r\n\n"[..]),
-        ],
-    ) {
-        let all = [&b"\r\nPOST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"[..], tail].concat();
-        let mut guard = Guard::new(HeadLimits::default());
-        let (mut rest, mut outcome) = (&all[..], Ok(()));
-        for cut in cuts {
-            let (now, later) = rest.split_at(cut.min(rest.len()));
-            outcome = outcome.and_then(|()| guard.feed(&mut now.to_vec()).1);
-            rest = later;
-        }
-        outcome = outcome.and_then(|()| guard.feed(&mut rest.to_vec()).1);
-        let mut whole = Guard::new(HeadLimits::default());
-        prop_assert_eq!(outcome, whole.feed(&mut all.clone()).1);
-        prop_assert_eq!(guard.heads, whole.heads);
-    }
-
     #[test]
     fn any_bytes_are_taken_without_a_panic(stretches: Vec<Vec<u8>>) {
         let mut guard = Guard::new(HeadLimits::default());
