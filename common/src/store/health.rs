@@ -97,15 +97,15 @@ impl StoreHealth {
 
     /// The store refused or failed: only a write can show that it does so no longer.
     pub fn down(&self, why: impl Into<String>) {
-        self.is_down(why.into(), false);
+        self.is_down(&why.into(), false);
     }
 
     /// The store does not answer.
     pub fn away(&self, why: impl Into<String>) {
-        self.is_down(why.into(), true);
+        self.is_down(&why.into(), true);
     }
 
-    fn is_down(&self, why: String, away: bool) {
+    fn is_down(&self, why: &str, away: bool) {
         let now = Timestamp::now();
         let mut inner = self.lock();
         // What a store has said against a record outweighs that it says nothing now.
@@ -115,7 +115,7 @@ impl StoreHealth {
         if log {
             (inner.logged, inner.told_down) = (Some(now), true);
         }
-        inner.error = Some(why.clone());
+        inner.error = Some(why.to_owned());
         let spooled = inner.spooled;
         drop(inner);
         if log && spooled {

@@ -21,7 +21,7 @@ pub use health::{StoreHealth, StoreState};
 pub use keep::{Keep, Kept, Mark};
 pub use plan::{Expired, PartitionPlan, Plan};
 pub use setting::StoreSetting;
-pub use spool::{SpoolConfig, SpoolFigures, open_spooled};
+pub use spool::{SpoolConfig, SpoolFigures, WithSpool, open_spooled};
 pub use url::{KafkaUrl, SqliteUrl, StoreUrl, StoreUrlError};
 
 use std::collections::BTreeMap;

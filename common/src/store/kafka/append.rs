@@ -76,15 +76,15 @@ impl<R: Receipt> Appender<R> {
         let of = record.value.len().div_ceil(size);
         let tickets = Ticket::parts(record.receipt, of, late);
         for (number, (value, ticket)) in record.value.chunks(size).zip(tickets).enumerate() {
-            self.hand_over(&message, value, Some(header(number + 1, of)), ticket);
+            self.hand_over(&message, value, Some(&header(number + 1, of)), ticket);
         }
     }
 
-    fn hand_over(&self, message: &Message<'_>, value: &[u8], part: Option<String>, ticket: Ticket<R>) {
+    fn hand_over(&self, message: &Message<'_>, value: &[u8], part: Option<&str>, ticket: Ticket<R>) {
         let mut headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: ID, value: Some(message.id) })
             .insert(Header { key: VERSION, value: Some(&self.version) });
-        if let Some(part) = &part {
+        if let Some(part) = part {
             headers = headers.insert(Header { key: PART, value: Some(part) });
         }
         let record = BaseRecord::with_opaque_to(&self.url.topic, Box::new(ticket))

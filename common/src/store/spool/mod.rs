@@ -47,6 +47,9 @@ pub struct SpoolConfig {
     pub mark: ByteSize,
 }
 
+/// An appender, and what is counted of its spool.
+pub type WithSpool<R> = (Box<dyn Append<R>>, Arc<SpoolFigures>);
+
 /// Opens a store for appending, with a spool in front of it. What an earlier process has left there goes on first.
 ///
 /// Fails where [`open_append`] does, and where the folder cannot be used.
@@ -54,7 +57,7 @@ pub fn open_spooled<R: Receipt>(
     store: &StoreConfig,
     spool: &SpoolConfig,
     health: Arc<StoreHealth>,
-) -> Result<(Box<dyn Append<R>>, Arc<SpoolFigures>), StoreError> {
+) -> Result<WithSpool<R>, StoreError> {
     let figures = Arc::new(SpoolFigures::default());
     let disk = Disk::open(spool, Arc::clone(&figures))?;
     health.has_spool();

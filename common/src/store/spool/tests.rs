@@ -227,8 +227,11 @@ fn half_a_record_at_the_end_is_passed_over() {
     s.store.set(Does::Keeps);
     s.append(0..10);
     drop(s);
-    let segment = std::fs::read_dir(&config.dir).unwrap().map(|e| e.unwrap().path());
-    let segment = segment.filter(|p| p.extension().is_some_and(|e| e == "segment")).next().unwrap();
+    let segment = std::fs::read_dir(&config.dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.extension().is_some_and(|e| e == "segment"));
+    let segment = segment.unwrap();
     let length = std::fs::metadata(&segment).unwrap().len();
     std::fs::OpenOptions::new().write(true).open(&segment).unwrap().set_len(length - 30).unwrap();
 
