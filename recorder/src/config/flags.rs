@@ -28,7 +28,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
 
-    /// The service that requests go to: http://HOST[:PORT]; https:// for TLS, h2c:// for HTTP/2 without TLS, auto:// for
+    /// The service that requests go to: http://HOST:PORT; https:// for TLS, h2c:// for HTTP/2 without TLS, auto:// for
     /// HTTP/2 or HTTP/1.1 without TLS, as the client came
     #[arg(long, env = "UMBRA_UPSTREAM", value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,12 +1,14 @@
 //! Connections to the upstream, whichever of its addresses they go to.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use umbra_common::dial::{Connection, DialError, Dialer, Resolver};
+use umbra_common::dial::{Connection, DialError, Dialer, Resolver, TlsClient};
 
 use super::Failure;
 use crate::config::{Dialing, Upstream, UpstreamTls};
@@ -65,16 +67,22 @@ impl Connector {
 
     /// One for HTTP/1.1.
     pub(super) async fn http1(&self) -> Result<Connection, Failure> {
-        let made = self.dialer.connect(self.tls.as_ref().map(|tls| &tls.http1)).await;
-        made.map_err(|error| self.failed(error))
+        self.dial(self.tls.as_ref().map(|tls| &tls.http1)).await.map_err(|error| self.failed(error))
     }
 
     /// One for HTTP/2; nothing where the upstream agrees to HTTP/1.1 alone.
     pub(super) async fn http2(&self) -> Result<Option<Connection>, Failure> {
-        let made = self.dialer.connect(self.tls.as_ref().map(|tls| &tls.http2)).await;
-        let made = made.map_err(|error| self.failed(error))?;
+        let made = self.dial(self.tls.as_ref().map(|tls| &tls.http2)).await.map_err(|error| self.failed(error))?;
         let is_http2 = !self.agrees() || made.stream.alpn() == Some(b"h2");
         Ok(is_http2.then_some(made))
+    }
+
+    /// In a box of its own: most requests need no connection, and would carry the room for making one.
+    fn dial<'a>(
+        &'a self,
+        tls: Option<&'a TlsClient>,
+    ) -> Pin<Box<dyn Future<Output = Result<Connection, DialError>> + 'a>> {
+        Box::pin(self.dialer.connect(tls))
     }
 
     /// The longest that anything about a new connection takes.

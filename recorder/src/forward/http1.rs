@@ -68,7 +68,7 @@ impl Pool {
         loop {
             let (mut line, used) = match self.take(came.is_some()) {
                 Some(line) => (line, true),
-                None => (self.open().await?, false),
+                None => (Box::pin(self.open()).await?, false),
             };
             if let Some(came) = &came {
                 line.next.set(came.clone());

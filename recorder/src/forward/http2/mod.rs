@@ -124,7 +124,9 @@ impl Channel {
                 Turn::Send(slot) => return Ok(slot),
                 Turn::Declined => return Err(Failure::NoHttp2),
                 // Where it fails, the connections that are there take it, although they are full.
-                Turn::Connect => return self.open().await.or_else(|failure| self.least_busy().ok_or(failure)),
+                Turn::Connect => {
+                    return Box::pin(self.open()).await.or_else(|failure| self.least_busy().ok_or(failure));
+                }
                 Turn::Wait(attempt) => {
                     changed.await;
                     if let Some(error) = self.failure_of(attempt) {
