@@ -15,6 +15,7 @@
     reason = "a harness fails the test that it runs in"
 )]
 
+pub mod arrivals;
 pub mod certificates;
 pub mod chaos;
 pub mod curl;

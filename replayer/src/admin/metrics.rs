@@ -85,6 +85,15 @@ impl Collector for Reader {
                 let labels = [("target", &*lane.target)];
                 ConstGauge::new(lane.live.behind().as_secs_f64()).encode(behind.encode_family(&labels)?)?;
             }
+            let mut share = to.encode_descriptor(
+                "rate_share",
+                "This replica's part of the fleet's rate: the part of the partitions that it holds",
+                None,
+                MetricType::Gauge,
+            )?;
+            for lane in &lanes {
+                ConstGauge::new(lane.live.share()).encode(share.encode_family(&[("target", &*lane.target)])?)?;
+            }
             let mut records = to.encode_descriptor(
                 "behind_records",
                 "Records of the partitions held here that have not ended yet",

@@ -30,6 +30,7 @@ fn target(lane: &Shown, mode: Mode) -> Value {
         "spared": { "limit": lane.strain.limit(), "lowered": lane.strain.lowered() },
     });
     if mode == Mode::Follow {
+        target["share"] = live.share().into();
         target["behind_seconds"] = live.behind().as_secs_f64().into();
         target["behind_records"] = live.behind_records().into();
     }

@@ -168,7 +168,9 @@ impl TailFeed {
             return Ok(());
         }
         *tended = Some(Instant::now());
-        self.share.set(self.follow.share().fraction());
+        let share = self.follow.share().fraction();
+        self.share.set(share);
+        live.set_share(share);
         live.set_behind_records(self.follow.behind()?);
         self.tell(tracker)?;
         Ok(self.follow.tend()?)

@@ -14,6 +14,8 @@ pub struct Live {
     behind_micros: AtomicU64,
     /// Negative where nobody knows.
     behind_records: AtomicI64,
+    /// Of the fleet's rate, as a float's bits.
+    share: AtomicU64,
     late: AtomicU64,
     again: AtomicU64,
     complete: AtomicBool,
@@ -91,6 +93,11 @@ impl Live {
         self.behind_records.store(behind, Ordering::Relaxed);
     }
 
+    /// This replica has such a part of the fleet's rate, from 0 to 1.
+    pub fn set_share(&self, share: f64) {
+        self.share.store(share.to_bits(), Ordering::Relaxed);
+    }
+
     /// Everything that there was to read has been handed on.
     pub fn set_complete(&self) {
         self.complete.store(true, Ordering::Relaxed);
@@ -116,6 +123,11 @@ impl Live {
         Duration::from_micros(self.lag_micros.load(Ordering::Relaxed))
     }
 
+    /// This replica's part of the fleet's rate, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        f64::from_bits(self.share.load(Ordering::Relaxed))
+    }
+
     /// How many records of the log have not ended yet, where that is known.
     pub fn behind_records(&self) -> Option<u64> {
         u64::try_from(self.behind_records.load(Ordering::Relaxed)).ok()
@@ -134,6 +146,7 @@ impl Default for Live {
             lag_micros: AtomicU64::new(0),
             behind_micros: AtomicU64::new(0),
             behind_records: AtomicI64::new(-1),
+            share: AtomicU64::new(0),
             late: AtomicU64::new(0),
             again: AtomicU64::new(0),
             complete: AtomicBool::new(false),
