@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use umbra_common::codec;
 use umbra_common::exchange::Exchange;
-use umbra_common::store::{Loss, Next, Receipt, Record, Store, StoreConfig, StoreHealth, open_append};
+use umbra_common::store::{Loss, Next, Receipt, Record, Store, StoreConfig, StoreHealth, StoreUrl, open_append};
 use umbra_common::time::Window;
 
 use crate::chaos::Chaos;
@@ -34,6 +34,11 @@ impl TestStore {
         const PARTITIONS: u16 = 3;
         let url = Kafka::shared().topic_with("test", PARTITIONS).to_string();
         Self { url, directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// One at a URL, which is empty.
+    pub fn at(url: &StoreUrl) -> Self {
+        Self { url: url.to_string(), directory: tempfile::tempdir().unwrap() }
     }
 
     /// A proxy in front of the run's Kafka.

@@ -1,7 +1,8 @@
-//! The Kafka that the recorder records to: a real one, as in the tests.
+//! The Kafka that is recorded to and replayed from: a real one, as in the tests.
 
 use std::fmt;
 
+use umbra_common::store::StoreUrl;
 use umbra_tests::kafka::{Broker, topic_on};
 
 /// One broker, or several. One that was started here ends when this is dropped.
@@ -22,11 +23,19 @@ impl Kafka {
 
     /// The URL of a topic that nobody else has.
     pub fn topic(&self) -> String {
-        let brokers = match self {
-            Self::Elsewhere(brokers) => brokers,
-            Self::Own(broker) => &broker.brokers(),
-        };
-        topic_on(brokers, "umbra-bench", None).to_string()
+        topic_on(&self.brokers(), "umbra-bench", None).to_string()
+    }
+
+    /// The same, to be made with so many partitions.
+    pub fn topic_with(&self, partitions: u16) -> StoreUrl {
+        topic_on(&self.brokers(), "umbra-bench", Some(partitions))
+    }
+
+    fn brokers(&self) -> String {
+        match self {
+            Self::Elsewhere(brokers) => brokers.clone(),
+            Self::Own(broker) => broker.brokers(),
+        }
     }
 }
 

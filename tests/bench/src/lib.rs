@@ -3,13 +3,15 @@
 //! [`recorder`] is one command: an [`upstream`] is started, then every [`contender`] in front of it, each a [`running`]
 //! process; [`rounds`] [`load`] them in turn and read their [`usage`]; [`figures`] are medians and ratios, [`report`]
 //! prints them. [`replayer`] is the other: traffic on an exact grid is sent to a [`receiver`], and [`timing`] says how
-//! well it kept to its schedule. [`faults`] breaks the store under a steady load. [`stop`] ends all of it early.
+//! well it kept to its schedule. [`follow`] counts what a fleet sends together. [`faults`] breaks the store under a steady
+//! load. [`stop`] ends all of it early.
 
 pub mod binary;
 pub mod broker;
 pub mod contender;
 pub mod faults;
 pub mod figures;
+pub mod follow;
 pub mod load;
 pub mod machine;
 pub mod receiver;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use umbra_bench::stop::{Interrupted, Stop};
-use umbra_bench::{faults, recorder, replayer};
+use umbra_bench::{faults, follow, recorder, replayer};
 
 /// Measures Umbra beside its peers. Everything runs on this machine, over loopback.
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Faults(faults::Options),
     /// The replayer's punctuality at some rates, and its speed without one beside wrk's.
     Replayer(replayer::Options),
+    /// One rate that one, four and two replicas share, from Kafka.
+    Follow(follow::Options),
 }
 
 /// 128 and the number of SIGINT, as shells count.
@@ -57,6 +59,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Recorder(options) => recorder::run(&options, &stop, out),
             Command::Faults(options) => faults::run(&options, &stop, out),
             Command::Replayer(options) => replayer::run(&options, &stop, out),
+            Command::Follow(options) => follow::run(&options, &stop, out),
         }
     })
     .await?

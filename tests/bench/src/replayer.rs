@@ -12,6 +12,7 @@ use umbra_common::time::{Timestamp, Window};
 use umbra_tests::exchanges;
 use umbra_tests::stores::TestStore;
 
+use crate::broker::Kafka;
 use crate::load::{Load, Loader};
 use crate::receiver::{self, Receiver};
 use crate::stop::Stop;
@@ -30,10 +31,19 @@ pub struct Options {
     /// Requests of the run at full speed.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
     pub requests: u32,
+    /// Brokers to replay from, as host:port; started here from Apache's jars where not given.
+    #[arg(long)]
+    pub kafka: Option<String>,
+    /// Leave Kafka out.
+    #[arg(long)]
+    pub no_kafka: bool,
     /// Connections of wrk, and at most so many of the replayer.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4000))]
     pub connections: u32,
 }
+
+/// As many as a topic of some size has: what comes from them has to be put into order.
+const PARTITIONS: u16 = 12;
 
 /// One run of the replayer, as its users run it.
 struct Run {
@@ -52,43 +62,57 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     let mut table = Table::new();
     table.load_style(report::RULES).set_header([
         "pace",
+        "from",
         "sent",
         "received",
         "lag p50 ms",
         "lag p99 ms",
         "lag p99.9 ms",
+        "lag max ms",
         "drift %",
         "worst second %",
         "CPU µs/request",
     ]);
 
+    let kafka = (!options.no_kafka).then(|| Kafka::find(options.kafka.as_deref()));
     for rate in &options.rates {
-        let grid = Grid::write(*rate, rate * options.seconds)?;
-        for (name, pace) in
-            [("as recorded", ["--speed".into(), "1x".into()]), ("constant", ["--rate".into(), format!("{rate}/s")])]
-        {
-            stop.check()?;
-            eprintln!("{rate}/s, {name}");
-            let run = grid.replay(&pace, options.connections, &receiver, stop)?;
-            let timing = Timing::of(&run.received, grid.rate).context("the replayer sent nothing")?;
-            let ms = |d: Duration| format!("{:.3}", d.as_secs_f64() * 1e3);
-            table.add_row([
-                format!("{rate}/s, {name}"),
-                grid.count.to_string(),
-                run.received.len().to_string(),
-                ms(timing.p50),
-                ms(timing.p99),
-                ms(timing.p999),
-                format!("{:+.4}", timing.drift * 100.0),
-                format!("{:.2}", timing.worst_second * 100.0),
-                format!("{:.2}", run.cpu_per_request()),
-            ]);
+        let count = rate * options.seconds;
+        let mut grids = vec![("SQLite", Grid::write(*rate, count, TestStore::sqlite())?)];
+        if let Some(kafka) = &kafka {
+            grids.push(("Kafka", Grid::write(*rate, count, TestStore::at(&kafka.topic_with(PARTITIONS)))?));
+        }
+        for (from, grid) in grids {
+            for (name, times, pace) in [
+                ("as recorded", 1, ["--speed".into(), "1x".into()]),
+                ("twice as fast", 2, ["--speed".into(), "2x".into()]),
+                ("constant", 1, ["--rate".into(), format!("{rate}/s")]),
+            ] {
+                stop.check()?;
+                eprintln!("{rate}/s, {name}, from {from}");
+                let run = grid.replay(&pace, options.connections, &receiver, stop)?;
+                let rate = Rate::per_second(rate * times).context("a rate of zero")?;
+                let timing = Timing::of(&run.received, rate).context("the replayer sent nothing")?;
+                let ms = |d: Duration| format!("{:.3}", d.as_secs_f64() * 1e3);
+                table.add_row([
+                    format!("{rate}, {name}"),
+                    from.to_owned(),
+                    grid.count.to_string(),
+                    run.received.len().to_string(),
+                    ms(timing.p50),
+                    ms(timing.p99),
+                    ms(timing.p999),
+                    ms(timing.max),
+                    format!("{:+.4}", timing.drift * 100.0),
+                    format!("{:.2}", timing.worst_second * 100.0),
+                    format!("{:.2}", run.cpu_per_request()),
+                ]);
+            }
         }
     }
 
     /// The grid of traffic that is sent without a schedule: any will do.
     const ANY_RATE: u32 = 10_000;
-    let grid = Grid::write(ANY_RATE, options.requests)?;
+    let grid = Grid::write(ANY_RATE, options.requests, TestStore::sqlite())?;
     eprintln!("as fast as it goes");
     let run = grid.replay(&["--rate".into(), "max".into()], options.connections, &receiver, stop)?;
     let (first, last) =
@@ -101,10 +125,10 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
 
     writeln!(
         out,
-        "\nTo a receiver on one thread that reads bodies, from SQLite, loopback; {}.\n",
+        "\nTo a receiver on one thread that reads bodies, from SQLite and from Kafka with {PARTITIONS} partitions, loopback; {}.\n",
         machine::describe(before)
     )?;
-    write!(out, "{}", report::lines(&mut table, 1))?;
+    write!(out, "{}", report::lines(&mut table, 2))?;
     writeln!(
         out,
         "\nrate max: {} of {} received, {fastest:.0} requests/s, {:.2} × wrk's {peer:.0} (bound: 0.45); \
@@ -127,15 +151,13 @@ impl Run {
 struct Grid {
     store: TestStore,
     window: Window,
-    rate: Rate,
     count: u32,
 }
 
 impl Grid {
-    fn write(rate: u32, count: u32) -> anyhow::Result<Self> {
+    fn write(rate: u32, count: u32, store: TestStore) -> anyhow::Result<Self> {
         /// Exchanges in memory at a time.
         const CHUNK: usize = 20_000;
-        let store = TestStore::sqlite();
         let rate = Rate::per_second(rate).context("a rate of zero")?;
         let start = Timestamp::now().before(Duration::from_secs(3600));
         let numbers: Vec<u32> = (0..count).collect();
@@ -144,7 +166,7 @@ impl Grid {
             store.write(&chunk.iter().map(one).collect::<Vec<_>>());
         }
         let window = Window::new(start, start.after(rate.due(u64::from(count))))?;
-        Ok(Self { store, window, rate, count })
+        Ok(Self { store, window, count })
     }
 
     fn replay(&self, pace: &[String], connections: u32, to: &Receiver, stop: &Stop) -> anyhow::Result<Run> {
