@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use crate::contender::Kind;
 use crate::rounds::Round;
+use crate::work::Work;
 
 /// A row's rounds as one figure each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     /// What was measured.
     pub kind: Kind,
-    /// By HTTP/2 instead of HTTP/1.1.
-    pub http2: bool,
+    /// By which load.
+    pub work: Work,
     /// The median.
     pub rate: f64,
     /// The median.
@@ -30,10 +31,10 @@ pub struct Figures {
 
 impl Figures {
     /// Of all rounds of a row; nothing where there are none.
-    pub fn of(kind: Kind, http2: bool, rounds: &[Round]) -> Option<Self> {
+    pub fn of(kind: Kind, work: Work, rounds: &[Round]) -> Option<Self> {
         Some(Self {
             kind,
-            http2,
+            work,
             rate: median(rounds, |r| r.rate)?,
             p50: Duration::from_secs_f64(median(rounds, |r| r.p50.as_secs_f64())?),
             p99: Duration::from_secs_f64(median(rounds, |r| r.p99.as_secs_f64())?),
@@ -44,10 +45,15 @@ impl Figures {
         })
     }
 
-    /// CPU per request over that of a peer on the same protocol, where the peer was measured.
+    /// CPU per request over that of a peer under the same load, where the peer was measured.
     pub fn cpu_ratio(&self, to: Kind, all: &[Self]) -> Option<f64> {
-        let peer = all.iter().find(|f| f.kind == to && f.http2 == self.http2)?;
+        let peer = all.iter().find(|f| f.kind == to && f.work == self.work)?;
         (!peer.cpu.is_zero()).then(|| self.cpu.as_secs_f64() / peer.cpu.as_secs_f64())
+    }
+
+    /// Requests in a second of one core's time.
+    pub fn per_core(&self) -> f64 {
+        if self.cpu.is_zero() { 0.0 } else { 1.0 / self.cpu.as_secs_f64() }
     }
 
     /// How much more CPU per request this takes than `without`, in microseconds. Noise can make it negative.
@@ -76,23 +82,24 @@ mod tests {
         Round { rate: us as f64, p50: time, p99: time, cpu: time, resident: us, failed: us, dropped: us }
     }
 
-    fn figures(kind: Kind, http2: bool, us: &[u64]) -> Figures {
-        Figures::of(kind, http2, &us.iter().copied().map(round).collect::<Vec<_>>()).unwrap()
+    fn figures(kind: Kind, work: Work, us: &[u64]) -> Figures {
+        Figures::of(kind, work, &us.iter().copied().map(round).collect::<Vec<_>>()).unwrap()
     }
 
     #[test]
     fn times_are_medians_and_losses_are_sums() {
-        let odd = figures(Kind::Nginx, false, &[30, 10, 20]);
+        let odd = figures(Kind::Nginx, Work::Http1, &[30, 10, 20]);
         assert_eq!((odd.cpu, odd.p99, odd.rate), (Duration::from_micros(20), Duration::from_micros(20), 20.0));
         assert_eq!((odd.failed, odd.dropped, odd.resident), (60, 60, 30));
-        assert_eq!(figures(Kind::Nginx, false, &[10, 20]).cpu, Duration::from_micros(15));
-        assert_eq!(Figures::of(Kind::Nginx, false, &[]), None);
+        assert_eq!(figures(Kind::Nginx, Work::Http1, &[10, 20]).cpu, Duration::from_micros(15));
+        assert_eq!(Figures::of(Kind::Nginx, Work::Http1, &[]), None);
+        assert!((figures(Kind::Nginx, Work::Http1, &[20]).per_core() - 50_000.0).abs() < 1.0);
     }
 
     #[test]
-    fn a_ratio_is_to_the_same_protocol() {
-        let all = [figures(Kind::Nginx, false, &[10]), figures(Kind::Nginx, true, &[40])];
-        let umbra = figures(Kind::UmbraKafka, true, &[20]);
+    fn a_ratio_is_to_the_same_load() {
+        let all = [figures(Kind::Nginx, Work::Http1, &[10]), figures(Kind::Nginx, Work::Http2, &[40])];
+        let umbra = figures(Kind::UmbraKafka, Work::Http2, &[20]);
         assert_eq!(umbra.cpu_ratio(Kind::Nginx, &all), Some(0.5));
         assert_eq!(umbra.cpu_ratio(Kind::Envoy, &all), None);
         assert!((umbra.cpu_over(&all[0]) - 10.0).abs() < 1e-6);

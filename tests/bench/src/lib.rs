@@ -2,9 +2,10 @@
 //!
 //! [`recorder`] is one command: an [`upstream`] is started, then every [`contender`] in front of it, each a [`running`]
 //! process; [`rounds`] [`load`] them in turn and read their [`usage`]; [`figures`] are medians and ratios, [`report`]
-//! prints them. [`replayer`] is the other: traffic on an exact grid is sent to a [`receiver`], and [`timing`] says how
-//! well it kept to its schedule. [`follow`] counts what a fleet sends together. [`faults`] breaks the store under a steady
-//! load. [`stop`] ends all of it early.
+//! prints them; [`half_load`] and [`idle`] measure what a full load does not show. [`soak`] watches the recorder's memory
+//! under all kinds of traffic. [`replayer`] is the other: traffic on an exact grid is sent to a [`receiver`], and
+//! [`timing`] says how well it kept to its schedule. [`follow`] counts what a fleet sends together. [`faults`] breaks the
+//! store under a steady load. [`stop`] ends all of it early.
 
 pub mod binary;
 pub mod broker;
@@ -12,6 +13,8 @@ pub mod contender;
 pub mod faults;
 pub mod figures;
 pub mod follow;
+pub mod half_load;
+pub mod idle;
 pub mod load;
 pub mod machine;
 pub mod receiver;
@@ -20,7 +23,9 @@ pub mod replayer;
 pub mod report;
 pub mod rounds;
 pub mod running;
+pub mod soak;
 pub mod stop;
 pub mod timing;
 pub mod upstream;
 pub mod usage;
+pub mod work;

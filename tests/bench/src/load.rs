@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
 use crate::running::{find, output};
 use crate::stop::Stop;
@@ -57,10 +57,10 @@ impl Loader {
         matches!(self, Self::H2load(_))
     }
 
-    /// Loads a proxy and waits for the end.
-    pub fn run(&self, at: SocketAddr, load: Load, dir: &Path, stop: &Stop) -> anyhow::Result<Result> {
+    /// Loads a proxy as much as it takes, and waits for the end.
+    pub fn run(&self, at: SocketAddr, path: &str, load: Load, dir: &Path, stop: &Stop) -> anyhow::Result<Result> {
         let Load { concurrency, seconds } = load;
-        let url = format!("http://{at}/");
+        let url = format!("http://{at}{path}");
         match self {
             Self::Wrk(wrk) => {
                 let arguments = ["-t1", &format!("-c{concurrency}"), &format!("-d{seconds}s"), "--latency", &url];
@@ -68,27 +68,60 @@ impl Loader {
                 parse_wrk(&said).ok_or_else(|| anyhow!("wrk said something else than its figures:\n{said}"))
             }
             Self::H2load(h2load) => {
-                let log = dir.join("h2load.tsv");
-                // It appends.
-                let _ = std::fs::remove_file(&log);
                 let clients = (concurrency / STREAMS).max(1);
-                let said = output(
-                    Command::new(h2load)
-                        .args([format!("-c{clients}"), format!("-m{STREAMS}"), format!("-D{seconds}"), "-t1".into()])
-                        .arg(format!("--log-file={}", log.display()))
-                        .arg(&url),
-                    dir,
-                    stop,
-                )?;
-                let log = std::fs::read_to_string(&log).context("h2load wrote no log")?;
-                parse_h2load(&said, &log).ok_or_else(|| anyhow!("h2load said something else than its figures:\n{said}"))
+                let shape = [format!("-c{clients}"), format!("-m{STREAMS}"), format!("-D{seconds}")];
+                logged(h2load, &shape, &url, dir, stop)
             }
         }
+    }
+
+    /// Sends `rate` requests in a second by HTTP/1.1, over as many connections as the load has requests under way.
+    pub fn run_at(&self, rate: u32, at: SocketAddr, load: Load, dir: &Path, stop: &Stop) -> anyhow::Result<Result> {
+        let Self::H2load(h2load) = self else { bail!("wrk has no fixed rate") };
+        let Load { concurrency, seconds } = load;
+        let each = f64::from(rate) / f64::from(concurrency);
+        let shape = ["--h1".into(), format!("-c{concurrency}"), format!("--rps={each:.1}"), format!("-D{seconds}")];
+        logged(h2load, &shape, &format!("http://{at}/"), dir, stop)
+    }
+
+    /// As [`run_at`](Self::run_at) by either version, for so long that a log of each request would be too large: only how
+    /// many were answered.
+    pub fn run_paced(
+        &self,
+        rate: u32,
+        http2: bool,
+        at: SocketAddr,
+        load: Load,
+        dir: &Path,
+        stop: &Stop,
+    ) -> anyhow::Result<u64> {
+        let Self::H2load(h2load) = self else { bail!("wrk has no fixed rate") };
+        let Load { concurrency, seconds } = load;
+        let each = f64::from(rate) / f64::from(concurrency);
+        let mut command = Command::new(h2load);
+        if !http2 {
+            command.arg("--h1");
+        }
+        command.args([format!("-c{concurrency}"), format!("--rps={each:.1}"), format!("-D{seconds}"), "-t1".into()]);
+        let said = output(command.arg(format!("http://{at}/")), dir, stop)?;
+        answered(&said).ok_or_else(|| anyhow!("h2load said something else than its figures:\n{said}"))
     }
 }
 
 /// Streams on each HTTP/2 connection.
-pub const STREAMS: u32 = 8;
+pub const STREAMS: u32 = 32;
+
+/// Runs h2load with a log of each request, from which the latencies are read.
+fn logged(h2load: &Path, shape: &[String], url: &str, dir: &Path, stop: &Stop) -> anyhow::Result<Result> {
+    let log = dir.join("h2load.tsv");
+    // It appends.
+    let _ = std::fs::remove_file(&log);
+    let mut command = Command::new(h2load);
+    command.args(shape).arg("-t1").arg(format!("--log-file={}", log.display())).arg(url);
+    let said = output(&mut command, dir, stop)?;
+    let log = std::fs::read_to_string(&log).context("h2load wrote no log")?;
+    parse_h2load(&said, &log).ok_or_else(|| anyhow!("h2load said something else than its figures:\n{said}"))
+}
 
 fn parse_wrk(said: &str) -> Option<Result> {
     let line = |what: &str| said.lines().map(str::trim).find_map(|l| l.strip_prefix(what));
@@ -111,6 +144,11 @@ fn wrk_duration(text: &str) -> Option<Duration> {
         .into_iter()
         .find(|(unit, _)| text.strip_suffix(unit).is_some_and(|n| n.ends_with(|c: char| c.is_ascii_digit())))?;
     Some(Duration::from_secs_f64(text.strip_suffix(unit)?.parse::<f64>().ok()? * seconds))
+}
+
+fn answered(said: &str) -> Option<u64> {
+    let counts = said.lines().find_map(|l| l.strip_prefix("requests: "))?;
+    counts.split(", ").find_map(|c| c.strip_suffix(" succeeded")?.trim().parse().ok())
 }
 
 /// `said` has the counts; `log` has a line for each request: when it began, its status, its microseconds.

@@ -8,11 +8,17 @@ use clap::Args;
 use crate::broker::Kafka;
 use crate::contender::{Contender, Kind};
 use crate::figures::Figures;
+use crate::half_load::{self, Measure, Way};
+use crate::idle;
 use crate::load::{Load, Loader, STREAMS};
 use crate::rounds::{self, Row};
 use crate::stop::Stop;
 use crate::upstream::Upstream;
+use crate::work::Work;
 use crate::{binary, machine, report};
+
+/// What is measured also where all would take too long.
+const IN_SHORT: [Kind; 3] = [Kind::UmbraOff, Kind::UmbraKafka, Kind::Nginx];
 
 /// What to measure, and how long.
 #[derive(Clone, Debug, Args)]
@@ -60,18 +66,21 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         .collect::<anyhow::Result<_>>()?;
 
     let load = Load { concurrency: options.connections, seconds: options.seconds };
-    let mut rows: Vec<Row<'_>> = [Some(&wrk), h2load.as_ref()]
+    let works = [(Work::Http1, Some(&wrk)), (Work::Http2, h2load.as_ref()), (Work::Large, Some(&wrk))];
+    let mut rows: Vec<Row<'_>> = works
         .into_iter()
-        .flatten()
-        .flat_map(|loader| contenders.iter().map(move |contender| Row { contender, loader, rounds: Vec::new() }))
+        .filter_map(|(work, loader)| Some((work, loader?)))
+        .flat_map(|(work, loader)| {
+            let measured = contenders.iter().filter(move |c| work != Work::Large || IN_SHORT.contains(&c.kind));
+            measured.map(move |contender| Row { contender, work, loader, rounds: Vec::new() })
+        })
         .collect();
     rounds::run(&mut rows, options.rounds, load, dir.path(), stop, &|round, row| {
-        let protocol = if row.loader.is_http2() { "HTTP/2" } else { "HTTP/1.1" };
-        eprintln!("round {round} of {}: {}, {protocol}", options.rounds, row.contender.kind);
+        eprintln!("round {round} of {}: {}, {}", options.rounds, row.contender.kind, row.work);
     })?;
 
     let all: Vec<Figures> =
-        rows.iter().filter_map(|row| Figures::of(row.contender.kind, row.loader.is_http2(), &row.rounds)).collect();
+        rows.iter().filter_map(|row| Figures::of(row.contender.kind, row.work, &row.rounds)).collect();
     writeln!(
         out,
         "\nOne worker thread each, {} behind all of them, loopback; {}.",
@@ -85,6 +94,13 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         options.rounds, options.seconds, options.connections
     )?;
     write!(out, "{}", report::text(&all))?;
+    if let Some(h2load) = &h2load {
+        let measure = Measure { loader: h2load, rounds: options.rounds, load, dir: dir.path() };
+        at_half_load(&contenders, &all, &upstream, measure, stop, out)?;
+    }
+    for kind in [Kind::UmbraSqlite, Kind::Nginx].into_iter().filter(|kind| kinds.contains(kind)) {
+        writeln!(out, "{}", idle::measure(kind, &upstream, dir.path(), stop)?)?;
+    }
     if let Some(kafka) = kafka {
         writeln!(out, "Recorded to {kafka}.")?;
     }
@@ -94,5 +110,25 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     if h2load.is_none() {
         writeln!(out, "HTTP/2 was not measured: h2load is not installed (apt-get install nghttp2-client)")?;
     }
+    Ok(())
+}
+
+/// The latency that the recorder adds, beside nginx's, at half of the rate that it reached.
+fn at_half_load(
+    contenders: &[Contender],
+    all: &[Figures],
+    upstream: &Upstream,
+    measure: Measure<'_>,
+    stop: &Stop,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let recording = all.iter().find(|f| f.kind.records() && f.work == Work::Http1);
+    let Some(recording) = recording else { return Ok(()) };
+    let rate = (recording.rate / 2.0) as u32;
+    let through = contenders.iter().filter(|c| c.kind.records() || c.kind == Kind::Nginx);
+    let mut ways = vec![Way::new("straight to the upstream", upstream.production)];
+    ways.extend(through.map(|c| Way::new(c.kind.to_string(), c.http1)));
+    measure.run(&mut ways, rate, stop)?;
+    write!(out, "\n{}", half_load::Report { rate, ways: &ways })?;
     Ok(())
 }

@@ -120,7 +120,7 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     let fastest = run.received.len() as f64 / last.saturating_sub(first).as_secs_f64();
     eprintln!("wrk against the same receiver");
     let load = Load { concurrency: options.connections, seconds: options.seconds };
-    let peer = wrk.run(receiver.addr(), load, dir.path(), stop)?;
+    let peer = wrk.run(receiver.addr(), "/", load, dir.path(), stop)?;
     let peer = peer.requests as f64 / f64::from(options.seconds);
 
     writeln!(

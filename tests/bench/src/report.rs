@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use crate::contender::Kind;
 use crate::figures::Figures;
+use crate::work::Work;
 
 /// One rule under the header, one under the last row.
 pub const RULES: TableStyle = TableStyle::new()
@@ -38,6 +39,7 @@ fn table(all: &[Figures]) -> Table {
         "p50 µs",
         "p99 µs",
         "CPU µs/request",
+        "requests/s/core",
         "× nginx",
         "× Envoy",
         "RSS MiB",
@@ -47,11 +49,12 @@ fn table(all: &[Figures]) -> Table {
     for row in all {
         let ratio = |to| row.cpu_ratio(to, all).map_or_else(|| "-".into(), |r| format!("{r:.2}"));
         table.add_row([
-            format!("{}{}", row.kind, if row.http2 { ", HTTP/2" } else { "" }),
+            format!("{}{}", row.kind, row.work.suffix()),
             format!("{:.0}", row.rate),
             format!("{:.0}", micros(row.p50)),
             format!("{:.0}", micros(row.p99)),
             format!("{:.2}", micros(row.cpu)),
+            format!("{:.0}", row.per_core()),
             ratio(Kind::Nginx),
             ratio(Kind::Envoy),
             format!("{:.1}", row.resident as f64 / f64::from(1 << 20)),
@@ -65,16 +68,13 @@ fn table(all: &[Figures]) -> Table {
 /// What the design bounds: each line only where both of its sides were measured.
 fn derived(all: &[Figures]) -> Vec<String> {
     let mut lines = Vec::new();
-    for http2 in [false, true] {
-        let find = |kind| all.iter().find(|f| f.kind == kind && f.http2 == http2);
-        let protocol = if http2 { "HTTP/2" } else { "HTTP/1.1" };
+    for work in Work::ALL {
+        let find = |kind| all.iter().find(|f| f.kind == kind && f.work == work);
         for (kind, bound) in [(Kind::UmbraKafka, " (bound: 4)"), (Kind::UmbraSqlite, "")] {
             let Some(recording) = find(kind) else { continue };
             if let Some(off) = find(Kind::UmbraOff) {
                 let own = recording.cpu_over(off);
-                lines.push(format!(
-                    "{protocol}: {kind}: the recording itself costs {own:.2} µs of CPU per request{bound}"
-                ));
+                lines.push(format!("{work}: {kind}: the recording itself costs {own:.2} µs of CPU per request{bound}"));
             }
             let peers = [(Kind::Nginx, 1.6), (Kind::Envoy, 0.65)].into_iter().filter_map(|(peer, bound)| {
                 let bound = if kind == Kind::UmbraKafka { format!(" (bound: {bound})") } else { String::new() };
@@ -82,7 +82,11 @@ fn derived(all: &[Figures]) -> Vec<String> {
             });
             let peers: Vec<_> = peers.collect();
             if !peers.is_empty() {
-                lines.push(format!("{protocol}: {kind}: CPU per request is {}", peers.join(" and ")));
+                lines.push(format!("{work}: {kind}: CPU per request is {}", peers.join(" and ")));
+            }
+            if let Some(nginx) = find(Kind::Nginx).filter(|nginx| nginx.cpu > Duration::ZERO) {
+                let ratio = recording.per_core() / nginx.per_core();
+                lines.push(format!("{work}: {kind}: requests/s per core used are {ratio:.2} × nginx's (bound: 0.75)"));
             }
         }
     }
@@ -91,7 +95,7 @@ fn derived(all: &[Figures]) -> Vec<String> {
 
 /// What makes a figure worth less than it looks.
 fn losses(all: &[Figures]) -> Vec<String> {
-    let name = |f: &Figures| format!("{}{}", f.kind, if f.http2 { ", HTTP/2" } else { "" });
+    let name = |f: &Figures| format!("{}{}", f.kind, f.work.suffix());
     let dropped = all.iter().filter(|f| f.dropped > 0);
     let failed = all.iter().filter(|f| f.failed > 0);
     dropped
@@ -112,7 +116,7 @@ mod tests {
         let time = Duration::from_micros(us);
         Figures {
             kind,
-            http2: false,
+            work: Work::Http1,
             rate: 50_000.0,
             p50: time,
             p99: time,

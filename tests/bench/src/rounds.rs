@@ -9,12 +9,15 @@ use crate::contender::Contender;
 use crate::load::{Load, Loader};
 use crate::stop::Stop;
 use crate::usage;
+use crate::work::Work;
 
 /// One line of the table: a contender and how it is loaded.
 #[derive(Debug)]
 pub struct Row<'a> {
     /// What is loaded.
     pub contender: &'a Contender,
+    /// With what.
+    pub work: Work,
     /// By what.
     pub loader: &'a Loader,
     /// One for each round so far.
@@ -66,7 +69,7 @@ fn one(row: &Row<'_>, load: Load, dir: &Path, stop: &Stop) -> anyhow::Result<Rou
         Loader::H2load(_) => row.contender.http2,
     };
     let (before, cpu) = (row.contender.counts()?.unwrap_or_default(), usage::cpu(pid));
-    let result = row.loader.run(at, load, dir, stop)?;
+    let result = row.loader.run(at, row.work.path(), load, dir, stop)?;
     let after = row.contender.counts()?.unwrap_or_default();
     let (recorded, dropped) = (after.recorded - before.recorded, after.dropped - before.dropped);
     ensure!(

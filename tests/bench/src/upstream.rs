@@ -1,4 +1,4 @@
-//! What stands behind every proxy: a server that answers with 48 bytes, and a second one for what mirrors send.
+//! What stands behind every proxy: a server that answers with 48 bytes, or 64 KiB where that is asked for, and a second one for what mirrors send.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,6 +18,9 @@ use tokio::net::TcpListener;
 use crate::running::{Running, find, free_address};
 
 const BODY: &str = "{\"hello\":\"world\",\"items\":[1,2,3,4,5],\"ok\":true}\n";
+
+/// What `/64k` answers.
+static LARGE: [u8; 64 << 10] = [b'x'; 64 << 10];
 
 /// The two servers.
 #[derive(Debug)]
@@ -50,8 +53,13 @@ impl Upstream {
 
     fn nginx(nginx: &Path, dir: &Path) -> anyhow::Result<Self> {
         let (production, shadow) = (free_address()?, free_address()?);
-        let location =
-            format!("location / {{ default_type application/json; return 200 '{}'; }}", BODY.replace('\n', "\\n"));
+        let large = dir.join("64k");
+        std::fs::write(&large, LARGE)?;
+        let location = format!(
+            "location / {{ default_type application/json; return 200 '{}'; }}\nlocation = /64k {{ alias {}; }}",
+            BODY.replace('\n', "\\n"),
+            large.display()
+        );
         let servers: String = [production, shadow].map(|a| format!("server {{ listen {a}; {location} }}\n")).concat();
         let mut running = start_nginx("upstream", nginx, &servers, dir)?;
         running.answers(production)?;
@@ -66,7 +74,7 @@ pub fn start_nginx(name: &str, nginx: &Path, http: &str, dir: &Path) -> anyhow::
     let config = prefix.join("nginx.conf");
     let text = format!(
         "daemon off;\nworker_processes 1;\npid {prefix}/pid;\nerror_log stderr crit;\n\
-         events {{ worker_connections 4096; }}\n\
+         events {{ worker_connections 16384; }}\n\
          http {{\naccess_log off;\nkeepalive_requests 100000000;\n\
          client_body_temp_path {prefix}/body;\nproxy_temp_path {prefix}/proxy;\nfastcgi_temp_path {prefix}/fastcgi;\n\
          uwsgi_temp_path {prefix}/uwsgi;\nscgi_temp_path {prefix}/scgi;\n{http}}}\n",
@@ -92,8 +100,9 @@ fn hyper_server() -> anyhow::Result<SocketAddr> {
     Ok(addr)
 }
 
-async fn answer(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::new(Bytes::from_static(BODY.as_bytes()))))
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let body = if request.uri().path() == "/64k" { &LARGE } else { BODY.as_bytes() };
+    Ok(Response::new(Full::new(Bytes::from_static(body))))
 }
 
 #[cfg(test)]
@@ -104,6 +113,7 @@ mod tests {
     #[test]
     fn the_server_for_machines_without_nginx_answers_the_same_bytes() {
         assert_eq!(get(hyper_server().unwrap(), "/any"), Some(BODY.to_owned()));
+        assert_eq!(get(hyper_server().unwrap(), "/64k").map(|body| body.len()), Some(64 << 10));
         assert_eq!(BODY.len(), 48);
     }
 }

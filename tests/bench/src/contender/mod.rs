@@ -96,14 +96,21 @@ pub struct Contender {
 }
 
 impl Contender {
+    /// A recorder that records everything to `store`, in front of any server.
+    pub fn recorder(store: &str, upstream: SocketAddr, dir: &Path) -> anyhow::Result<Self> {
+        let mut contender = umbra::start(Kind::UmbraSqlite, "100%", store, upstream, dir)?;
+        contender.running.answers(contender.http1)?;
+        Ok(contender)
+    }
+
     /// Starts it and waits until it answers.
     pub fn start(kind: Kind, upstream: &Upstream, kafka: Option<&Kafka>, dir: &Path) -> anyhow::Result<Self> {
         let mut contender = match kind {
-            Kind::UmbraOff => umbra::start(kind, "0%", &umbra::sqlite(dir, "off"), upstream, dir),
-            Kind::UmbraSqlite => umbra::start(kind, "100%", &umbra::sqlite(dir, "all"), upstream, dir),
+            Kind::UmbraOff => umbra::start(kind, "0%", &umbra::sqlite(dir, "off"), upstream.production, dir),
+            Kind::UmbraSqlite => umbra::start(kind, "100%", &umbra::sqlite(dir, "all"), upstream.production, dir),
             Kind::UmbraKafka => {
                 let kafka = kafka.context("no Kafka to record to")?;
-                umbra::start(kind, "100%", &kafka.topic(), upstream, dir)
+                umbra::start(kind, "100%", &kafka.topic(), upstream.production, dir)
             }
             Kind::Nginx | Kind::NginxMirror => nginx::start(kind, upstream, dir),
             Kind::Haproxy => haproxy::start(upstream, dir),

@@ -22,7 +22,7 @@ pub(super) fn start(kind: Kind, upstream: &Upstream, dir: &Path) -> anyhow::Resu
     let pool =
         |name: &str, at| format!("upstream {name} {{ server {at}; keepalive 256; keepalive_requests 100000000; }}\n");
     let http = format!(
-        "{}{}server {{ listen {http1}; listen {http2} http2;\n\
+        "proxy_buffers 32 4k; proxy_max_temp_file_size 0;\n{}{}server {{ listen {http1}; listen {http2} http2;\n\
          location / {{ {mirror} {to} $host; proxy_pass http://production; }}\n{location}\n}}\n",
         pool("production", upstream.production),
         pool("shadow", upstream.shadow),

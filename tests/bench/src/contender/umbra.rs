@@ -12,7 +12,6 @@ use serde_json::Value;
 use super::{Contender, Kind};
 use crate::binary;
 use crate::running::{Running, free_address, get};
-use crate::upstream::Upstream;
 
 /// A store of its own for each recorder.
 pub(super) fn sqlite(dir: &Path, name: &str) -> String {
@@ -23,18 +22,18 @@ pub(super) fn start(
     kind: Kind,
     sample: &str,
     store: &str,
-    upstream: &Upstream,
+    upstream: SocketAddr,
     dir: &Path,
 ) -> anyhow::Result<Contender> {
     let (at, admin) = (free_address()?, free_address()?);
     let mut command = Command::new(binary::path("umbra-recorder")?);
-    command.args(["--workers", "1", "--sample", sample, "--store", store]).args([
+    command.args(["--workers", "1", "--sample", sample, "--store", store, "--max-connections", "20000"]).args([
         "--listen",
         &at.to_string(),
         "--admin",
         &admin.to_string(),
         "--upstream",
-        &format!("http://{}", upstream.production),
+        &format!("http://{upstream}"),
     ]);
     let name = format!("umbra-{}", if kind == Kind::UmbraKafka { "kafka".into() } else { sample.replace('%', "") });
     let running = Running::start(&name, &mut command, dir)?;
