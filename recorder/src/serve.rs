@@ -18,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use umbra_common::exchange::Fields;
 use umbra_common::ledger::{RecordOutcome, SkipReason};
+use umbra_common::provenance;
 use umbra_common::time::Timestamp;
 
 use crate::answer::{grpc, grpc_kind, last, plain};
@@ -32,6 +33,9 @@ use crate::worker::{Way, Worker};
 
 /// What a replayer puts on everything it sends. Such a request is never recorded: no loop.
 const MARKER: HeaderName = HeaderName::from_static("umbra-shadow");
+
+/// Who recorded what a replayer sends.
+const RECORDED_BY: HeaderName = HeaderName::from_static(provenance::FIELD);
 
 const NO_ANSWER: &str = "the upstream gave no answer";
 
@@ -186,7 +190,13 @@ impl Client {
         arrived: Option<&Arrived>,
         head: impl FnOnce(&Parts) -> RequestHead,
     ) -> Response<ResponseBody> {
-        let tap = self.tap(&parts, head);
+        let marked = parts.headers.contains_key(MARKER);
+        if marked && self.is_own_replay(&parts) {
+            self.refused(Refusal::OwnReplay);
+            let why = "this recorder took that request: its replay would reach production\n";
+            return plain(Refusal::OwnReplay.status(), why);
+        }
+        let tap = self.tap(&parts, marked, head);
         body.tapped(tap.clone());
         match &self.worker.way {
             Way::Sink => sink::answer(&parts, body, tap).await,
@@ -201,11 +211,16 @@ impl Client {
         }
     }
 
+    /// Whether a replayer was pointed at the recorder that its traffic is from.
+    fn is_own_replay(&self, parts: &Parts) -> bool {
+        !self.is_sink() && parts.headers.get(RECORDED_BY).is_some_and(|word| word == self.worker.provenance.as_str())
+    }
+
     /// Opens the request's entry in the ledger, and puts its record under way where there is to be one.
-    fn tap(&self, parts: &Parts, head: impl FnOnce(&Parts) -> RequestHead) -> Option<Tap> {
+    fn tap(&self, parts: &Parts, marked: bool, head: impl FnOnce(&Parts) -> RequestHead) -> Option<Tap> {
         let worker = &self.worker;
         let entry = worker.ledger.open();
-        if parts.headers.contains_key(MARKER) {
+        if marked {
             entry.end(RecordOutcome::Skipped(SkipReason::Marked));
             return None;
         }

@@ -74,6 +74,8 @@ pub(crate) struct Worker {
     pub(crate) sampler: Sampler,
     pub(crate) rules: RulesView,
     pub(crate) ids: RefCell<IdSource>,
+    /// What records of this recorder say of it.
+    pub(crate) provenance: String,
     pub(crate) taps: Rc<Taps>,
     pub(crate) way: Way,
     pub(crate) closing: Rc<Closing>,
@@ -116,6 +118,7 @@ impl Worker {
             sampler: Sampler::new(config.sample.by.clone()),
             rules: RulesView::new(&shared.rules),
             ids: RefCell::new(IdSource::new()),
+            provenance: umbra_common::provenance::word(&config.instance, &config.upstream_name()),
             taps: Taps::new(Rc::clone(&outbox)),
             way: match &config.mode {
                 Mode::Forward(upstream) => {

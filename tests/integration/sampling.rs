@@ -72,6 +72,24 @@ fn nothing_is_recorded_at_zero_and_each_request_is_counted() {
 }
 
 on_both_stores! {
+    fn a_replay_to_the_recorder_that_recorded_it_reaches_no_origin(store: &TestStore) {
+        let production = Origin::start();
+        let recorder = TestRecorder::start(store, &production.url(), &[]);
+        let mut client = recorder.client();
+        for i in 0..10 {
+            client.exchange(format!("GET /{i} HTTP/1.1\r\nhost: a\r\n\r\n"));
+        }
+        recorder.until("they are recorded", |ledger| ledger.state("recorded") == 10);
+        let target = format!("staging={}", recorder.url());
+        let report = replay(store, &["--target", &target, "--rate", "max"]);
+        assert_eq!(report.targets[0].statuses.get(&421), Some(&10), "{:?}", report.targets[0].statuses);
+        assert_eq!(production.begun(), 10, "production got its own traffic again");
+        let meant = replay(store, &["--target", &target, "--rate", "max", "--allow-production-target"]);
+        assert_eq!(meant.targets[0].statuses.get(&200), Some(&10), "{:?}", meant.targets[0].statuses);
+        let ledger = recorder.drain();
+        assert_eq!((ledger.reason("skipped", "refused"), ledger.reason("skipped", "marked")), (10, 10), "{ledger}");
+    }
+
     fn a_replay_through_a_recorder_is_not_recorded_again(store: &TestStore) {
         let origin = Origin::start();
         let first = TestRecorder::start(store, &origin.url(), &[]);

@@ -51,11 +51,13 @@ pub(crate) enum Refusal {
     Chunk,
     /// Bytes came behind a request for another protocol before the origin had refused it.
     EarlyUpgrade,
+    /// A replay of what was recorded here: it would reach production.
+    OwnReplay,
 }
 
 impl Refusal {
     /// Every reason, each once.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Malformed,
         Self::SlowHead,
         Self::SlowBody,
@@ -79,6 +81,7 @@ impl Refusal {
         Self::TransferCoding,
         Self::Chunk,
         Self::EarlyUpgrade,
+        Self::OwnReplay,
     ];
 
     /// The word in metrics.
@@ -107,6 +110,7 @@ impl Refusal {
             Self::TransferCoding => "transfer_coding",
             Self::Chunk => "chunk",
             Self::EarlyUpgrade => "early_upgrade",
+            Self::OwnReplay => "own_replay",
         }
     }
 
@@ -119,6 +123,7 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::OwnReplay => StatusCode::MISDIRECTED_REQUEST,
             _ => StatusCode::BAD_REQUEST,
         }
     }

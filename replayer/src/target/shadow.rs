@@ -5,6 +5,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, Method, Request, Version};
 use umbra_common::exchange::{self, Exchange, Fields};
+use umbra_common::provenance;
 
 use super::{Order, Protocol, RecordedBody, Target};
 use crate::carry::Carried;
@@ -42,6 +43,9 @@ pub enum Unsendable {
 
 /// Marks what a replayer sends: a recorder takes no request that carries it, so nothing goes round.
 pub const MARKER: HeaderName = HeaderName::from_static("umbra-shadow");
+
+/// Says which recorder took a request, so that this one refuses it.
+const RECORDED_BY: HeaderName = HeaderName::from_static(provenance::FIELD);
 
 /// What is the same for every request to one target.
 #[derive(Clone, Debug)]
@@ -90,6 +94,10 @@ impl Preparer {
         let carried = carries.then(|| Box::new(self.sending.carries.wanted(&exchange)));
         let mut source = exchange.request;
         self.change(&mut source);
+        // Where production is meant, its recorder is not asked.
+        let wary = !self.sending.allow_production_target;
+        let word = wary.then(|| HeaderValue::from_str(&provenance::word(&exchange.recorder, &exchange.upstream)));
+        let word = word.and_then(Result::ok);
         let size = source.target.len() + source.headers.byte_len() + source.body.bytes.len();
         let method = Method::from_bytes(&source.method).map_err(|_| Unsendable::Invalid("method"))?;
         if method == Method::CONNECT || is_upgrade(&source.headers) {
@@ -98,7 +106,7 @@ impl Preparer {
         let protocol = self.sending.protocol.choose(self.target.url.scheme, &source);
         let authority = self.sending.host.apply(&source.authority, &self.authority);
         let path = PathAndQuery::from_maybe_shared(source.target.clone()).map_err(|_| Unsendable::Invalid("target"))?;
-        let mut headers = self.headers(&source, protocol, &authority)?;
+        let mut headers = self.headers(&source, protocol, &authority, word)?;
         let trailers = (!source.trailers.is_empty()).then(|| section(&source.trailers)).transpose()?;
         let body = RecordedBody::new(source.body.bytes, trailers);
         frame(&mut headers, &source.headers, &body, protocol);
@@ -123,6 +131,7 @@ impl Preparer {
         source: &exchange::Request,
         protocol: Protocol,
         authority: &Bytes,
+        provenance: Option<HeaderValue>,
     ) -> Result<HeaderMap, Unsendable> {
         let host = || HeaderValue::from_maybe_shared(authority.clone()).map_err(|_| Unsendable::Invalid("host"));
         let mut headers = HeaderMap::with_capacity(source.headers.len() + 2);
@@ -142,6 +151,9 @@ impl Preparer {
             }
         }
         headers.insert(MARKER, self.marker.clone());
+        if let Some(word) = provenance {
+            headers.insert(RECORDED_BY, word);
+        }
         Ok(headers)
     }
 }
@@ -169,6 +181,7 @@ fn is_hop_by_hop(name: &str) -> bool {
             | "content-length"
             | "expect"
             | "umbra-shadow"
+            | provenance::FIELD
     )
 }
 

@@ -13,6 +13,8 @@ use crate::testing;
 fn preparer(edit: impl FnOnce(&mut Sending)) -> Preparer {
     let target: Target = "v2=http://127.0.0.1:81".parse().unwrap();
     let mut sending = Sending::to(vec![target.clone()]);
+    // Without the word for who recorded, which has a test of its own.
+    sending.allow_production_target = true;
     edit(&mut sending);
     Preparer::new(target, sending)
 }
@@ -52,6 +54,17 @@ fn duplicates_stay_apart() {
     let shadow = plain(with_headers(&[("host", b"h"), ("x-a", b"1"), ("x-a", b"2")]));
     let values: Vec<_> = shadow.request.headers().get_all("x-a").iter().collect();
     assert_eq!(values, ["1", "2"]);
+}
+
+#[test]
+fn who_recorded_a_request_is_said_unless_production_is_meant() {
+    let said = |allowed: bool| {
+        let shadow = preparer(|s| s.allow_production_target = allowed).prepare(with_headers(&[])).unwrap();
+        shadow.request.headers().get("umbra-recorded-by").map(|word| word.to_str().unwrap().to_owned())
+    };
+    let exchange = with_headers(&[]);
+    let word = umbra_common::provenance::word(&exchange.recorder, &exchange.upstream);
+    assert_eq!((said(false), said(true)), (Some(word), None));
 }
 
 #[test]
