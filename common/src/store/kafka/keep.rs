@@ -4,6 +4,7 @@
 //! member, so the hold is the broker's to judge, by the broker's clock: a member that goes silent is put out within
 //! `session.timeout.ms`, and what it commits afterwards is refused.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -42,6 +43,10 @@ struct Membership {
     name: String,
     consumer: Arc<BaseConsumer<Member>>,
     commits: Commits,
+    /// What was committed last for each partition.
+    kept: BTreeMap<i32, Mark>,
+    /// What may have been committed since.
+    asked: Vec<Mark>,
 }
 
 /// The holder's context.
@@ -54,7 +59,7 @@ struct Member {
 #[derive(Default)]
 struct State {
     joined: bool,
-    /// The group went on without this member.
+    /// The broker has put this member out, and it has not been seen since that nobody else came.
     lost: bool,
     failed: Option<KafkaError>,
 }
@@ -80,7 +85,14 @@ impl Membership {
             let consumer = BaseConsumer::from_config_and_context(&config, Member::default()).map_err(refused)?;
             let consumer = Arc::new(consumer);
             let commits = Commits::start(Arc::clone(&consumer))?;
-            let member = Self { topic: topic.to_owned(), name: name.to_owned(), consumer, commits };
+            let member = Self {
+                topic: topic.to_owned(),
+                name: name.to_owned(),
+                consumer,
+                commits,
+                kept: BTreeMap::new(),
+                asked: Vec::new(),
+            };
             while member.members(until)? > 0 {
                 if Instant::now() >= until {
                     return Err(held());
@@ -140,7 +152,6 @@ impl Membership {
         }
         let mut state = self.state();
         match state.failed.take() {
-            _ if state.lost => Err(StoreError::Taken { name: self.name.clone() }),
             Some(error) => Err(error.into()),
             None => Ok(()),
         }
@@ -159,9 +170,12 @@ impl Membership {
     fn judge(&self, error: KafkaError) -> Result<(), StoreError> {
         use RDKafkaErrorCode as Code;
         match error.rdkafka_error_code() {
-            Some(Code::UnknownMemberId | Code::IllegalGeneration | Code::FencedInstanceId) => {
-                Err(StoreError::Taken { name: self.name.clone() })
+            Some(Code::UnknownMemberId | Code::IllegalGeneration) => {
+                let mut state = self.state();
+                (state.lost, state.joined) = (true, false);
+                Ok(())
             }
+            Some(Code::FencedInstanceId) => Err(self.taken()),
             Some(Code::OffsetMetadataTooLarge) => Err(StoreError::NotKept {
                 name: self.name.clone(),
                 why: format!("the brokers' offset.metadata.max.bytes is below {}", Mark::LONGEST_NOTE),
@@ -180,23 +194,69 @@ impl Membership {
         let mut is_ours = false;
         loop {
             self.poll(Duration::ZERO)?;
-            if !self.commits.is_under_way {
+            if !self.is_member()? {
+                thread::sleep(RETRY);
+            } else if !self.commits.is_under_way {
                 let list = self.list(marks)?;
+                self.asked.extend_from_slice(marks);
                 self.commits.begin(list);
                 is_ours = true;
             }
             match self.commits.answer(LOOK_FOR_ANSWER) {
-                Some(Ok(())) if is_ours => return Ok(true),
+                Some(Ok(())) => {
+                    self.kept.extend(self.asked.drain(..).map(|mark| (mark.position.partition, mark)));
+                    if is_ours {
+                        return Ok(true);
+                    }
+                }
                 Some(Err(error)) => {
                     self.judge(error)?;
                     thread::sleep(RETRY);
                 }
-                Some(Ok(())) | None => {}
+                None => {}
             }
             if Instant::now() >= until {
                 return Ok(false);
             }
         }
+    }
+
+    /// Whether commits are this process's to make. A member that was put out, because it or its broker stood still, is taken
+    /// in again by itself; the name is still its own if it is alone, and nobody has committed anything in between.
+    fn is_member(&mut self) -> Result<bool, StoreError> {
+        let (lost, joined) = {
+            let state = self.state();
+            (state.lost, state.joined)
+        };
+        if !lost || !joined {
+            return Ok(joined);
+        }
+        if self.members(Instant::now() + ANSWER)? != 1 {
+            return Err(self.taken());
+        }
+        let mut list = TopicPartitionList::new();
+        for partition in self.kept.keys() {
+            list.add_partition(&self.topic, *partition);
+        }
+        let Ok(committed) = self.consumer.committed_offsets(list, ANSWER) else { return Ok(false) };
+        let is_mine = committed.elements().iter().all(|element| {
+            let is_it = |mark: &Mark| {
+                element.offset() == Offset::Offset(mark.position.offset) && element.metadata() == mark.note
+            };
+            let partition = element.partition();
+            let asked = self.asked.iter().filter(|mark| mark.position.partition == partition);
+            self.kept.get(&partition).into_iter().chain(asked).any(is_it)
+        });
+        if !is_mine {
+            return Err(self.taken());
+        }
+        tracing::info!(name = %self.name, "the group has taken this process in again, and nobody came in between");
+        self.state().lost = false;
+        Ok(true)
+    }
+
+    fn taken(&self) -> StoreError {
+        StoreError::Taken { name: self.name.clone() }
     }
 
     /// librdkafka has no deadline for it: without brokers it tries for minutes. The thread is left to that.
@@ -305,7 +365,8 @@ impl ConsumerContext for Member {
             (_, false) => consumer.unassign(),
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.joined |= is_assigned;
+        // Between two assignments commits are refused.
+        state.joined = is_assigned;
         state.lost |= is_lost;
         state.failed = done.err();
     }
