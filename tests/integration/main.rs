@@ -57,3 +57,4 @@ mod trailers;
 mod tunnels;
 mod twenty_thousand;
 mod upstreams;
+mod windows;

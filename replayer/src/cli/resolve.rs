@@ -66,9 +66,13 @@ fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayCo
     let window = Window::new(from.resolve(now), flags.to.unwrap_or(NOW).resolve(now))?;
     let in_flight = flags.goals.in_flight()?;
     let pacing = flags.pace.resolve(flags.goals.pace_with)?;
-    let start_at = flags.start_at.map(|at| at.resolve(now));
+    let mut start_at = flags.start_at.map(|at| at.resolve(now));
     if let Some(at) = start_at.filter(|at| *at < now) {
-        return Err(ConfigError::StartPassed(at));
+        // What goes on has begun: the start has passed because it was kept.
+        if !job.as_ref().is_some_and(|job| job.resume) {
+            return Err(ConfigError::StartPassed(at));
+        }
+        start_at = None;
     }
     let mut filter = filter(&flags.source)?;
     let (sending, reporting) = sending(flags.send, flags.changes, &mut filter)?;

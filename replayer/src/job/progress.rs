@@ -322,3 +322,7 @@ impl State {
         first.or(self.frontier.as_ref()).map(|spot| (spot.round, spot.arrival.as_nanos()))
     }
 }
+
+#[cfg(test)]
+#[path = "progress_tests.rs"]
+mod tests;
