@@ -50,7 +50,6 @@ fn steps_hold_each_rate_for_its_time() {
         let due = if n < 20 { 50 * MILLI * n } else { SECOND + 12 * MILLI * (n - 20) };
         assert!(arrival.at >= begun + due, "/{n} came {:?} early", begun + due - arrival.at);
     }
-    assert_eq!(report.per_second[0], 20, "{:?}", report.per_second);
 }
 
 #[test]
