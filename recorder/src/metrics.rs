@@ -2,6 +2,14 @@
 //!
 //! The ledger and the budget are read where they are kept, so that no number has two sources.
 
+mod deliveries;
+mod histogram;
+mod meter;
+mod recording;
+
+pub(crate) use deliveries::Deliveries;
+pub(crate) use meter::{Meter, Meters};
+
 use std::fmt::Error;
 use std::sync::Arc;
 
@@ -47,6 +55,8 @@ pub(crate) struct Counters {
     pub(crate) connections_open: Gauge,
     pub(crate) tls_handshakes_failed: Counter,
     pub(crate) certificate_reloads: Arc<Reloads>,
+    pub(crate) http1: Counter,
+    pub(crate) http2: Counter,
     pub(crate) tunnels: Counter,
     pub(crate) tunnels_open: Gauge,
     pub(crate) tunnel_up: Counter,
@@ -169,6 +179,8 @@ impl Collector for Reader {
             "result",
             results,
         )?;
+        let protocols = [("http1", &counters.http1), ("http2", &counters.http2)].into_iter();
+        family(&mut to, "connection_protocols", "Connections by what they spoke", "protocol", protocols)?;
         gauge(&mut to, "connections_open", "Connections open now", None, counters.connections_open.get())?;
         ConstCounter::new(counters.tunnels.get()).encode(to.encode_descriptor(
             "tunnels",
@@ -179,16 +191,25 @@ impl Collector for Reader {
         gauge(&mut to, "tunnels_open", "Tunnels open now", None, counters.tunnels_open.get())?;
         let ways = [("up", &counters.tunnel_up), ("down", &counters.tunnel_down)].into_iter();
         family(&mut to, "tunnel_bytes", "Bytes through tunnels, up to the origin or down to clients", "way", ways)?;
+        let total = view.shared.meters.total();
+        let (bytes, seconds) = (Some(&Unit::Bytes), Some(&Unit::Seconds));
+        counter(&mut to, "request_body", "Bytes of requests' bodies that came from clients", bytes, total.received)?;
+        counter(&mut to, "response_body", "Bytes of responses' bodies that went to clients", bytes, total.sent)?;
+        let help = "From a request's head to the response's: what the recorder took, without the origin's part";
+        total.added.encode(to.encode_descriptor("added", help, seconds, MetricType::Histogram)?)?;
+        let help = "From a request's head to the response's: what the origin took, the request's body included";
+        total.origin.encode(to.encode_descriptor("origin", help, seconds, MetricType::Histogram)?)?;
         let budget = &view.shared.budget;
-        let bytes = Some(&Unit::Bytes);
         gauge(&mut to, "memory", "What all records under way hold", bytes, signed(budget.used()))?;
         gauge(&mut to, "memory_limit", "What they may hold: --memory-limit", bytes, signed(budget.limit()))?;
         gauge(&mut to, "queue_batches", "Batches that wait for the store's thread", None, signed(view.queued()))?;
+        gauge(&mut to, "queue_limit_batches", "Batches that may wait", None, signed(view.queue_limit()))?;
         let up = i64::from(view.health.get().0 == StoreState::Up);
         gauge(&mut to, "store_up", "1 while the store confirms what is written", None, up)?;
         if let (Some(figures), Some(spool)) = (&view.spool, &view.shared.config.spool) {
             encode_spool(&mut to, figures, spool.limit.bytes())?;
         }
+        recording::encode(view, &mut to)?;
         let mut build = to.encode_descriptor("build_info", "The release that runs", None, MetricType::Gauge)?;
         ConstGauge::new(1i64).encode(build.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?)
     }
@@ -231,6 +252,30 @@ fn family<'a>(
         ConstCounter::new(counter.get()).encode(family.encode_family(&[(label, value)])?)?;
     }
     Ok(())
+}
+
+fn numbers<'a>(
+    to: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    counts: impl Iterator<Item = (&'a str, u64)>,
+) -> Result<(), Error> {
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (value, count) in counts {
+        ConstCounter::new(count).encode(family.encode_family(&[(label, value)])?)?;
+    }
+    Ok(())
+}
+
+fn counter(
+    to: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: u64,
+) -> Result<(), Error> {
+    ConstCounter::new(value).encode(to.encode_descriptor(name, help, unit, MetricType::Counter)?)
 }
 
 fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, unit: Option<&Unit>, value: i64) -> Result<(), Error> {

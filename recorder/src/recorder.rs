@@ -16,7 +16,7 @@ use crate::admin::{self, View};
 use crate::certificate::{self, Certificate};
 use crate::config::{Config, ConfigError};
 use crate::heartbeat::Heartbeat;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Deliveries, Meters};
 use crate::queue;
 use crate::redact::Redactions;
 use crate::rules::{self, Rules};
@@ -132,6 +132,7 @@ impl Recorder {
             }
         };
 
+        let deliveries = Arc::new(Deliveries::default());
         let (batches, queue) = queue::channel();
         let (read_rules, rules_asked) = bounded(1);
         let drain_asked = Arc::new(Notify::new());
@@ -143,6 +144,7 @@ impl Recorder {
             store,
             rules: Arc::clone(&rules),
             redactions: Arc::clone(&redactions),
+            deliveries: Arc::clone(&deliveries),
             upstream: config.upstream_name().into(),
             recorder: Arc::clone(&config.instance),
             deadline: Arc::clone(&store_deadline),
@@ -156,6 +158,8 @@ impl Recorder {
             redactions,
             heartbeat: Heartbeat::new(config.workers.get()),
             tls,
+            meters: Meters::default(),
+            deliveries,
             config,
         });
         let view = Arc::new(View {

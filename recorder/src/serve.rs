@@ -171,8 +171,9 @@ impl Client {
         matches!(self.worker.way, Way::Sink)
     }
 
-    fn counted(&self, response: Response<ResponseBody>) -> Response<ResponseBody> {
+    fn counted(&self, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
         self.worker.counters.response(response.status());
+        response.body_mut().metered(&self.worker.meter);
         response
     }
 
@@ -196,15 +197,20 @@ impl Client {
             let why = "this recorder took that request: its replay would reach production\n";
             return plain(Refusal::OwnReplay.status(), why);
         }
-        let tap = self.tap(&parts, marked, head);
+        let came = Instant::now();
+        let tap = self.tap(&parts, marked, came, head);
         body.tapped(tap.clone());
+        body.metered(&self.worker.meter);
         match &self.worker.way {
             Way::Sink => sink::answer(&parts, body, tap).await,
             Way::Forward(forwarder) => {
                 let sender = Sender { client: &self.text, scheme: self.worker.scheme(), arrived, asked };
                 let grpc = grpc_kind(&parts);
                 match forwarder.forward(parts, body, sender).await {
-                    Ok(response) => response,
+                    Ok((response, origin)) => {
+                        self.worker.meter.answered(came.elapsed(), origin);
+                        response
+                    }
                     Err(failure) => self.failed(&failure, grpc, tap),
                 }
             }
@@ -217,7 +223,7 @@ impl Client {
     }
 
     /// Opens the request's entry in the ledger, and puts its record under way where there is to be one.
-    fn tap(&self, parts: &Parts, marked: bool, head: impl FnOnce(&Parts) -> RequestHead) -> Option<Tap> {
+    fn tap(&self, parts: &Parts, marked: bool, came: Instant, head: impl FnOnce(&Parts) -> RequestHead) -> Option<Tap> {
         let worker = &self.worker;
         let entry = worker.ledger.open();
         if marked {
@@ -254,7 +260,7 @@ impl Client {
             limits,
             id,
             arrival,
-            started: Instant::now(),
+            started: came,
             client,
             scheme: worker.scheme(),
             head,

@@ -1,4 +1,6 @@
 //! Sink mode: answers by itself, so that another proxy's mirror can be the tap.
+//!
+//! What the mirror added to the request comes off when the record is made (`tap::mirrored`).
 
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -18,7 +18,7 @@ use crate::config::{Config, EdgeConfig, Mode};
 use crate::deadlines::{Deadlines, LOOK};
 use crate::forward::Forwarder;
 use crate::heartbeat::Heartbeat;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Deliveries, Meter, Meters};
 use crate::queue::{Batch, Outbox};
 use crate::redact::Redactions;
 use crate::rules::{Rules, RulesView};
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) heartbeat: Heartbeat,
     /// TLS towards clients.
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) meters: Meters,
+    pub(crate) deliveries: Arc<Deliveries>,
 }
 
 /// Whether the recorder serves or is about to stop.
@@ -73,6 +75,7 @@ pub(crate) struct Worker {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) sampler: Sampler,
     pub(crate) rules: RulesView,
+    pub(crate) meter: Rc<Arc<Meter>>,
     pub(crate) ids: RefCell<IdSource>,
     /// What records of this recorder say of it.
     pub(crate) provenance: String,
@@ -117,6 +120,7 @@ impl Worker {
             tls: shared.tls.clone(),
             sampler: Sampler::new(config.sample.by.clone()),
             rules: RulesView::new(&shared.rules),
+            meter: Rc::new(shared.meters.one()),
             ids: RefCell::new(IdSource::new()),
             provenance: umbra_common::provenance::word(&config.instance, &config.upstream_name()),
             taps: Taps::new(Rc::clone(&outbox)),

@@ -3,8 +3,8 @@
 //! [`origin`] is what stands behind a recorder or is the target of a replayer, and remembers each request to the byte;
 //! it, and the raw client, read HTTP by [`wire`], which shares no parser with the programs under test. [`receiver`]
 //! takes thousands of requests and counts them. [`grpc`] is a real gRPC service. [`chaos`] breaks connections, [`faults`]
-//! stores.
-//! [`process`] runs the programs as their users do, and [`wait`] is the only way a test waits.
+//! stores. [`proxies`] are other people's, with their mirrors. [`process`] runs the programs as their users do, and [`wait`]
+//! is the only way a test waits.
 //!
 //! Whatever goes wrong in here fails the test that is running.
 #![expect(
@@ -37,6 +37,7 @@ pub mod loaders;
 pub mod origin;
 pub mod ports;
 pub mod process;
+pub mod proxies;
 pub mod receiver;
 pub mod recorder;
 pub mod replayer;

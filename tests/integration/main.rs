@@ -37,6 +37,7 @@ mod jobs;
 mod live_path;
 mod looking;
 mod memory;
+mod mirrors;
 mod operating;
 mod ordering;
 mod pacing;

@@ -31,6 +31,7 @@ pub(super) async fn serve<S>(stream: S, client: &Rc<Client>, seat: &Seat)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    client.worker().counters.http1.inc();
     let limits = HeadLimits::of(client.edge());
     let mut builder = http1::Builder::new();
     builder

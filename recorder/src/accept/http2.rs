@@ -53,6 +53,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let worker = client.worker();
+    worker.counters.http2.inc();
     let edge = client.edge();
     let list = edge.max_header_size.as_usize() + FIELD_OVERHEAD * edge.max_headers + OVER_LIMIT;
     let streams = Streams::new(Arc::clone(&worker.counters));

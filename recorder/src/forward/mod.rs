@@ -23,7 +23,7 @@ pub(crate) use response_body::ResponseBody;
 pub(crate) use upgrade::Asked;
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
@@ -74,14 +74,14 @@ impl Forwarder {
         Self { upstream, connector, http1, http2, timeout, deadlines }
     }
 
-    /// Sends a request on and brings the response, whose body is still to come. Where the protocol changes, the response
-    /// has the upstream's side of the tunnel in its extensions.
+    /// Sends a request on and brings the response, whose body is still to come, and how long the origin took to begin it.
+    /// Where the protocol changes, the response has the upstream's side of the tunnel in its extensions.
     pub(crate) async fn forward(
         &self,
         mut parts: Parts,
         mut body: RequestBody,
         sender: Sender<'_>,
-    ) -> Result<Response<ResponseBody>, Failure> {
+    ) -> Result<(Response<ResponseBody>, Duration), Failure> {
         let http2 = self.speaks_http2(&parts, sender.asked.is_some()).await?;
         let mut handshake = sender.asked.map(Handshake::new);
         let came = sender.arrived.map(|a| &a.head).filter(|head| faithful::differs(head, &parts.headers)).cloned();
@@ -111,6 +111,7 @@ impl Forwarder {
         }
         let mut request = Request::from_parts(parts, body);
         interim::listen(&mut request, gate.as_ref(), hints);
+        let asked = Instant::now();
         let answer = self.answer(http2, request, came);
         let answered = match progress {
             None => self.deadlines.within(self.timeout, answer).await.unwrap_or(Err(Failure::ResponseTimeout)),
@@ -120,6 +121,7 @@ impl Forwarder {
             self.http2.distrust(self.timeout);
         }
         let (response, lease) = answered?;
+        let waited = asked.elapsed();
         let (mut parts, incoming) = response.into_parts();
         if let Some(tap) = &tap {
             tap.response_head(&parts);
@@ -139,7 +141,7 @@ impl Forwarder {
         }
         // What the client gets is its own connection's version; hyper sees to it.
         parts.version = Version::HTTP_11;
-        Ok(Response::from_parts(parts, ResponseBody::upstream(incoming, lease, gate, tap)))
+        Ok((Response::from_parts(parts, ResponseBody::upstream(incoming, lease, gate, tap)), waited))
     }
 
     /// By which protocol a request goes on.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use umbra_common::exchange::Ending;
 
 use super::expect::Gate;
 use super::hop::clean_trailers;
+use crate::metrics::Meter;
 use crate::pulse::Pulse;
 use crate::tap::Tap;
 
@@ -23,6 +25,7 @@ pub(crate) struct RequestBody {
     gate: Option<Gate>,
     progress: Option<Progress>,
     pulse: Option<Rc<Pulse>>,
+    meter: Option<Rc<Arc<Meter>>>,
 }
 
 /// How far a body has come: what the wait for a response is measured against.
@@ -70,7 +73,7 @@ pub(crate) enum BodyError {
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming) -> Self {
-        Self { inner, tap: None, gate: None, progress: None, pulse: None }
+        Self { inner, tap: None, gate: None, progress: None, pulse: None, meter: None }
     }
 
     /// A body that says when it moves and when it does not.
@@ -81,6 +84,11 @@ impl RequestBody {
             body.pulse = Some(Rc::clone(pulse));
         }
         body
+    }
+
+    /// Counts the bytes that come.
+    pub(crate) fn metered(&mut self, meter: &Rc<Arc<Meter>>) {
+        self.meter = (!self.inner.is_end_stream()).then(|| Rc::clone(meter));
     }
 
     /// Shows the body to the tap.
@@ -146,6 +154,9 @@ impl Body for RequestBody {
             }
             match frame.into_data() {
                 Ok(data) => {
+                    if let Some(meter) = &this.meter {
+                        meter.received(data.len());
+                    }
                     if let Some(tap) = &this.tap {
                         tap.request_data(&data);
                         // Whoever knows the length does not ask for more.

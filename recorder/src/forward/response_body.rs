@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use umbra_common::exchange::Ending;
 use super::expect::Gate;
 use super::hop::clean_trailers;
 use super::lease::Lease;
+use crate::metrics::Meter;
 use crate::pulse::Pulse;
 use crate::tap::Tap;
 
@@ -25,6 +27,7 @@ pub(crate) struct ResponseBody {
     /// Tells the connection that this answer is under way.
     under_way: Option<Rc<()>>,
     pulse: Option<Rc<Pulse>>,
+    meter: Option<Rc<Arc<Meter>>>,
 }
 
 #[derive(Debug)]
@@ -37,18 +40,35 @@ impl ResponseBody {
     /// What the upstream sends.
     pub(super) fn upstream(inner: Incoming, lease: Lease, gate: Option<Gate>, tap: Option<Tap>) -> Self {
         let lease = Some(lease);
-        Self { from: Source::Upstream { inner, lease, gate, ended: false }, tap, under_way: None, pulse: None }
+        Self {
+            from: Source::Upstream { inner, lease, gate, ended: false },
+            tap,
+            under_way: None,
+            pulse: None,
+            meter: None,
+        }
     }
 
     /// An answer of the recorder's own.
     pub(crate) fn here(text: impl Into<Bytes>) -> Self {
         let text = text.into();
-        Self { from: Source::Here((!text.is_empty()).then_some(text)), tap: None, under_way: None, pulse: None }
+        Self {
+            from: Source::Here((!text.is_empty()).then_some(text)),
+            tap: None,
+            under_way: None,
+            pulse: None,
+            meter: None,
+        }
     }
 
     /// Holds something for as long as the answer is under way.
     pub(crate) fn hold(&mut self, under_way: Rc<()>) {
         self.under_way = Some(under_way);
+    }
+
+    /// Counts the bytes that go.
+    pub(crate) fn metered(&mut self, meter: &Rc<Arc<Meter>>) {
+        self.meter = Some(Rc::clone(meter));
     }
 
     /// Says when it moves and when it does not, from now on.
@@ -65,7 +85,13 @@ impl Body for ResponseBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         let (inner, ended) = match &mut this.from {
-            Source::Here(text) => return Poll::Ready(text.take().map(|t| Ok(Frame::data(t)))),
+            Source::Here(text) => {
+                let text = text.take();
+                if let (Some(meter), Some(text)) = (&this.meter, &text) {
+                    meter.sent(text.len());
+                }
+                return Poll::Ready(text.map(|t| Ok(Frame::data(t))));
+            }
             Source::Upstream { inner, ended, .. } => (inner, ended),
         };
         loop {
@@ -88,6 +114,9 @@ impl Body for ResponseBody {
             };
             match frame.into_data() {
                 Ok(data) => {
+                    if let Some(meter) = &this.meter {
+                        meter.sent(data.len());
+                    }
                     if let Some(tap) = &this.tap {
                         tap.response_data(&data);
                     }

@@ -15,6 +15,7 @@ use umbra_common::codec;
 use umbra_common::ledger::DropReason;
 use umbra_common::store::{Append, Record};
 
+use crate::metrics::Deliveries;
 use crate::queue::Batch;
 use crate::redact::{Redactions, Redactor};
 use crate::rules::Rules;
@@ -29,6 +30,7 @@ pub(crate) struct StoreThread {
     pub(crate) store: Box<dyn Append<StoreReceipt>>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) redactions: Arc<Redactions>,
+    pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) upstream: Arc<str>,
     pub(crate) recorder: Arc<str>,
     /// Set by a drain, before the last worker lets go of the queue.
@@ -60,12 +62,12 @@ impl StoreThread {
             batch.into_iter().for_each(|draft| draft.drop_for(DropReason::Drain));
             return;
         }
-        let live = self.rules.live();
-        records.extend(batch.into_iter().map(|draft| self.record(draft, live.redactor())));
+        let (live, now) = (self.rules.live(), Instant::now());
+        records.extend(batch.into_iter().map(|draft| self.record(draft, live.redactor(), now)));
         self.store.append(records);
     }
 
-    fn record(&self, draft: Draft, redactor: &Redactor) -> Record<StoreReceipt> {
+    fn record(&self, draft: Draft, redactor: &Redactor, now: Instant) -> Record<StoreReceipt> {
         let (mut exchange, entry, permit) = draft.finish(&self.upstream, &self.recorder);
         redactor.redact(&mut exchange, &self.redactions);
         let key = match exchange.session.as_ref() {
@@ -77,7 +79,7 @@ impl StoreThread {
             id: exchange.id,
             arrival: exchange.arrival,
             value: codec::encode(&exchange),
-            receipt: StoreReceipt::new(entry, permit),
+            receipt: StoreReceipt::new(entry, permit, Arc::clone(&self.deliveries), now),
         }
     }
 }

@@ -8,6 +8,7 @@ use hyper::ext::Protocol;
 use umbra_common::exchange::{Body, Fields, HttpVersion, Request, Scheme};
 use umbra_common::shadow_host;
 
+use super::mirrored;
 use crate::edge::HeadView;
 
 /// Room for so many fields is made at once: browsers and gRPC clients send fewer.
@@ -17,7 +18,7 @@ const USUAL_FIELDS: usize = 24;
 #[derive(Debug)]
 pub(crate) struct RequestHead {
     form: Form,
-    /// One `-shadow` comes off the authority, as a sink does.
+    /// What a mirror added comes off, as a sink does.
     unshadow: bool,
 }
 
@@ -64,7 +65,7 @@ impl RequestHead {
 
     /// The request with its other parts.
     pub(crate) fn into_request(self, scheme: Scheme, body: Body, trailers: Fields) -> Request {
-        let (method, target, version, authority, mut headers) = match self.form {
+        let (method, mut target, version, authority, mut headers) = match self.form {
             Form::Wire(bytes) => {
                 // The guard let it through, so it is a head.
                 let (method, target, is_11, fields) = HeadView::of(&bytes).map_or_else(Default::default, |view| {
@@ -82,7 +83,8 @@ impl RequestHead {
             }
         };
         if self.unshadow {
-            headers = unshadowed(&headers);
+            headers = mirrored::headers(&headers);
+            target = mirrored::target(&target).map_or(target, Bytes::from);
         }
         let authority = match authority {
             Some(authority) if self.unshadow => shadow_host::remove(&authority).into(),
@@ -101,13 +103,6 @@ pub(crate) fn fields(map: &HeaderMap) -> Fields {
         fields.push(name.as_str(), value.as_bytes());
     }
     fields
-}
-
-fn unshadowed(fields: &Fields) -> Fields {
-    fields
-        .iter()
-        .map(|(name, value)| (name, if name == b"host" { shadow_host::remove(value) } else { value.to_vec() }))
-        .collect()
 }
 
 /// What a section holds in memory.

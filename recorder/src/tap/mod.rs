@@ -8,6 +8,7 @@ mod budget;
 mod copy;
 mod draft;
 mod head;
+mod mirrored;
 
 pub(crate) use budget::{Budget, NoRoom, Permit, largest_record};
 pub(crate) use copy::BodyCopy;

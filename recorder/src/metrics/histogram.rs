@@ -1,0 +1,98 @@
+//! A histogram that costs two additions to memory of one's own.
+
+use std::fmt::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+/// Upper bounds, in nanoseconds: from a microsecond, which is what a look at a head takes, to a minute, in steps of about
+/// three.
+const BOUNDS: [u64; 17] = [
+    1_000,
+    3_000,
+    10_000,
+    30_000,
+    100_000,
+    300_000,
+    1_000_000,
+    3_000_000,
+    10_000_000,
+    30_000_000,
+    100_000_000,
+    300_000_000,
+    1_000_000_000,
+    3_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+];
+
+/// Times, counted by buckets.
+#[derive(Debug, Default)]
+pub(crate) struct Histogram {
+    /// The last is what is over all bounds.
+    counts: [AtomicU64; BOUNDS.len() + 1],
+    nanos: AtomicU64,
+}
+
+impl Histogram {
+    pub(crate) fn observe(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let at = BOUNDS.partition_point(|bound| *bound < nanos);
+        self.counts[at].fetch_add(1, Ordering::Relaxed);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+/// What one or several histograms hold together.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Sum {
+    counts: [u64; BOUNDS.len() + 1],
+    nanos: u64,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, histogram: &Histogram) {
+        for (sum, count) in self.counts.iter_mut().zip(&histogram.counts) {
+            *sum += count.load(Ordering::Relaxed);
+        }
+        self.nanos = self.nanos.wrapping_add(histogram.nanos.load(Ordering::Relaxed));
+    }
+
+    pub(super) fn of(histogram: &Histogram) -> Self {
+        let mut sum = Self::default();
+        sum.add(histogram);
+        sum
+    }
+}
+
+impl EncodeMetric for Sum {
+    fn encode(&self, mut to: MetricEncoder<'_>) -> Result<(), Error> {
+        let seconds = |nanos: u64| nanos as f64 / 1e9;
+        let bounds = BOUNDS.iter().map(|bound| seconds(*bound)).chain([f64::MAX]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(self.counts).collect();
+        to.encode_histogram::<NoLabelSet>(seconds(self.nanos), self.counts.iter().sum(), &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_counts_in_the_first_bucket_that_holds_it() {
+        let histogram = Histogram::default();
+        for nanos in [0, 1_000, 1_001, 3_000, 60_000_000_001] {
+            histogram.observe(Duration::from_nanos(nanos));
+        }
+        let sum = Sum::of(&histogram);
+        assert_eq!((sum.counts[0], sum.counts[1], sum.counts[17]), (2, 2, 1));
+        assert_eq!(sum.nanos, 60_000_005_002);
+    }
+}
