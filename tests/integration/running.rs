@@ -40,14 +40,19 @@ impl Running {
         self.addr
     }
 
+    /// The process.
+    pub(crate) fn program(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Where operators connect.
     pub(crate) fn admin_addr(&self) -> SocketAddr {
         self.admin
     }
 
-    /// The process.
-    pub(crate) fn program(&mut self) -> &mut Process {
-        &mut self.process
+    /// What the admin listener answers to a request.
+    pub(crate) fn ask(&self, request: &str) -> RawResponse {
+        RawClient::connect(self.admin).exchange(request)
     }
 
     /// What the admin listener answers to a GET.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, ETAG, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use prometheus_client::encoding::text;
@@ -145,11 +146,14 @@ fn rules(view: &View) -> Response<Full<Bytes>> {
 
 async fn put_rules(body: Incoming, view: &View) -> Response<Full<Bytes>> {
     let limit = usize::try_from(LARGEST_RULES).unwrap_or(usize::MAX);
+    let too_large =
+        || respond(StatusCode::PAYLOAD_TOO_LARGE, TEXT, format!("rules have at most {LARGEST_RULES} bytes\n"));
+    if body.size_hint().lower() > LARGEST_RULES {
+        return too_large();
+    }
     let body = match timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return respond(StatusCode::PAYLOAD_TOO_LARGE, TEXT, format!("rules have at most {LARGEST_RULES} bytes\n"));
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
         Ok(Err(error)) => return respond(StatusCode::BAD_REQUEST, TEXT, format!("the body broke off: {error}\n")),
         Err(_) => return respond(StatusCode::REQUEST_TIMEOUT, TEXT, "the body did not come in time\n"),
     };
