@@ -63,8 +63,8 @@ impl BodyRules {
         }
         match self.redacted(headers, body, pen) {
             Ok(None) => {}
-            // What passed through had another length, which stays in `length`.
-            Ok(Some(redacted)) => body.bytes = redacted.into(),
+            // Whole as it is: nothing of it is missing, as a length that differs would say.
+            Ok(Some(redacted)) => *body = Body::whole(redacted),
             Err(why) => {
                 pen.redactions.dropped(why);
                 body.bytes.clear();
