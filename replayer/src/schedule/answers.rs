@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-/// The answers of the last [`WINDOW`], in slices that are forgotten one by one.
+/// The answers of the last five seconds, in slices that are forgotten one by one.
 #[derive(Debug, Default)]
 pub struct Answers {
     slices: VecDeque<Slice>,
