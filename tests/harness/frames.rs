@@ -165,15 +165,15 @@ impl FrameClient {
     }
 
     /// The next frame; nothing where the peer has closed.
-    pub fn next(&mut self) -> Option<Frame> {
-        match self.try_next() {
+    pub fn receive(&mut self) -> Option<Frame> {
+        match self.try_receive() {
             Ok(frame) => Some(frame),
             Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => None,
             Err(e) => panic!("no frame: {e}"),
         }
     }
 
-    fn try_next(&mut self) -> io::Result<Frame> {
+    fn try_receive(&mut self) -> io::Result<Frame> {
         let mut head = [0; HEAD];
         self.stream.read_exact(&mut head)?;
         let [a, b, c, kind, flags, stream @ ..] = head;
@@ -186,7 +186,7 @@ impl FrameClient {
     #[track_caller]
     pub fn until(&mut self, kind: u8) -> Frame {
         loop {
-            let Some(frame) = self.next() else { panic!("closed without a frame of type {kind}") };
+            let Some(frame) = self.receive() else { panic!("closed without a frame of type {kind}") };
             if frame.kind == kind {
                 return frame;
             }
@@ -197,7 +197,7 @@ impl FrameClient {
     #[track_caller]
     pub fn outcome(&mut self) -> Frame {
         loop {
-            let Some(frame) = self.next() else { panic!("closed without a word") };
+            let Some(frame) = self.receive() else { panic!("closed without a word") };
             if matches!(frame.kind, kind::HEADERS | kind::RST_STREAM | kind::GOAWAY) {
                 return frame;
             }
@@ -214,7 +214,7 @@ impl FrameClient {
 
     /// Every frame until the peer closes.
     pub fn rest(&mut self) -> Vec<Frame> {
-        std::iter::from_fn(|| self.next()).collect()
+        std::iter::from_fn(|| self.receive()).collect()
     }
 
     /// Says that nothing more will be sent.

@@ -43,7 +43,7 @@ fn a_connection_is_kept_for_so_long_without_a_request_and_a_ping_is_none() {
         // One in a fiftieth of a second is no flood.
         if unused.is_quiet_for(Duration::from_millis(20)) {
             unused.send(frame(kind::PING, 0, 0, &[0; 8]));
-        } else if unused.next().is_none_or(|frame| frame.kind == kind::GOAWAY) {
+        } else if unused.receive().is_none_or(|frame| frame.kind == kind::GOAWAY) {
             break;
         }
     }
@@ -119,7 +119,7 @@ fn a_window_that_grows_byte_by_byte_does_not_hold_a_stream() {
             client.send(frame(kind::WINDOW_UPDATE, 0, 1, &1u32.to_be_bytes()));
             continue;
         }
-        let Some(frame) = client.next() else { panic!("closed") };
+        let Some(frame) = client.receive() else { panic!("closed") };
         if frame.kind == kind::RST_STREAM {
             break;
         }
