@@ -91,6 +91,9 @@ fn a_process_without_file_descriptors_waits_and_goes_on() {
     let addresses = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     let flags = ["--store", store.url(), "--upstream", &origin.url(), "--max-connections", "1000", "--workers", "1"];
     let mut recorder = Running::of(recorder_with_files(64, &[&addresses[..], &flags].concat()));
+    // Its threads have what they need before the descriptors are used up.
+    assert_eq!(recorder.admin("/livez").status(), 200);
+    drop(served(RawClient::connect(recorder.addr())));
     // More than it has descriptors for; the kernel accepts the rest in its stead.
     let clients: Vec<_> = (0..100).map(|_| RawClient::connect(recorder.addr())).collect();
     // Each failure is followed by a pause that grows: a loop that did not wait would have counted thousands by now.
