@@ -74,6 +74,28 @@ fn records_that_do_not_fit_the_budget_are_counted_and_their_requests_answered() 
 }
 
 #[test]
+fn idle_connections_cost_little_each() {
+    /// The HTTP library has a buffer of 8 KiB for each direction, of which a page is in use; the rest is ours. With this,
+    /// ten thousand and the program itself stay within 150 MiB.
+    const MOST: usize = 13 << 10;
+    const CONNECTIONS: usize = 400;
+    let (origin, store) = (Receiver::start(), TestStore::sqlite());
+    let flags = ["--store", store.url(), "--upstream", &origin.url(), "--workers", "1"];
+    let mut recorder = Running::start(&flags);
+    let idle = |recorder: &Running| {
+        let mut client = RawClient::connect(recorder.addr());
+        assert_eq!(client.exchange("GET / HTTP/1.1\r\nhost: a\r\n\r\n").status(), 200);
+        client
+    };
+    // What is made once is made.
+    let _first: Vec<_> = (0..CONNECTIONS).map(|_| idle(&recorder)).collect();
+    let before = resident(recorder.program().pid());
+    let _more: Vec<_> = (0..CONNECTIONS).map(|_| idle(&recorder)).collect();
+    let each = resident(recorder.program().pid()).saturating_sub(before) / CONNECTIONS;
+    assert!(each <= MOST, "{each} bytes for each connection");
+}
+
+#[test]
 fn memory_stays_flat_while_the_store_is_dead() {
     let (origin, nobody) = (Receiver::start(), Refusing::new());
     let store = format!("kafka://{}/traffic", nobody.addr());

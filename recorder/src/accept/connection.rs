@@ -32,7 +32,7 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, seat: Seat, worker: Rc<Worker>) {
     let mut place = match worker.admission.admit() {
         Ok(place) => place,
-        Err(full) => return turn_away(stream, &worker, full, worker.edge.proxy_protocol).await,
+        Err(full) => return Box::pin(turn_away(stream, &worker, full, worker.edge.proxy_protocol)).await,
     };
     // What cannot be set makes a connection slower, not wrong.
     let _ = stream.set_nodelay(true);
@@ -40,7 +40,7 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, seat: Seat, w
         return;
     };
     if let Err(full) = place.of_client(addr.ip()) {
-        return turn_away(stream, &worker, full, ProxyProtocol::Off).await;
+        return Box::pin(turn_away(stream, &worker, full, ProxyProtocol::Off)).await;
     }
     worker.counters.connections_open.inc();
     let client = Rc::new(Client::new(addr, worker));
@@ -56,7 +56,8 @@ async fn in_the_clear(stream: TcpStream, client: &Rc<Client>, seat: &Seat) {
     let first = timeout(client.edge().header_timeout, sniff(&stream));
     match until_told_to_close(seat, first).await {
         Some(Ok(Ok(Spoken::Http1))) => http1::serve(stream, client, seat).await,
-        Some(Ok(Ok(Spoken::Http2))) => http2::serve(stream, client, seat).await,
+        // In a box of its own: HTTP/1 connections stay as small as they are.
+        Some(Ok(Ok(Spoken::Http2))) => Box::pin(http2::serve(stream, client, seat)).await,
         // It says nothing.
         Some(Err(_)) => client.worker().counters.parted(Parting::Idle),
         Some(Ok(Ok(Spoken::Nothing) | Err(_))) | None => {}

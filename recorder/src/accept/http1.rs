@@ -47,7 +47,8 @@ where
     let watch = stream.watch();
     let service = service_fn(|request| {
         // One head for each request that the library makes of it, in order.
-        Rc::clone(client).serve_http1(request, watch.take())
+        // The library keeps room for the future between requests too: that of a box.
+        Box::pin(Rc::clone(client).serve_http1(request, watch.take()))
     });
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let pace = Pace::new(client, &watch, meter);
@@ -57,7 +58,7 @@ where
     let cut = match ended.await {
         Ok(Ok(())) => {
             let parts = connection.into_parts();
-            return client.tunnel(parts.io.into_inner(), &parts.read_buf).await;
+            return Box::pin(client.tunnel(parts.io.into_inner(), &parts.read_buf)).await;
         }
         Ok(Err(error)) => {
             // What passed the guard and is no HTTP to the library; it has answered for itself.
@@ -127,8 +128,8 @@ async fn say<S: AsyncRead + AsyncWrite + Unpin>(mut stream: Guarded<S>, refusal:
         stream.write_all(answer.as_bytes()).await?;
         stream.close().await
     };
-    // A client that is gone needs no answer.
-    let _ = timeout(FAREWELL, said).await;
+    // A client that is gone needs no answer. In a box, so that connections have no room for what few of them come to.
+    let _ = timeout(FAREWELL, Box::pin(said)).await;
 }
 
 /// A whole response, and the last of its connection.
