@@ -16,7 +16,7 @@ use crate::job::{JobConfig, JobsConfig};
 use crate::read::Filter;
 use crate::report::Gate;
 use crate::schedule::{Behind, Goals, Pace, Repeat, Shard};
-use crate::target::{HostPolicy, Order, ProtocolPolicy, Target};
+use crate::target::{HostPolicy, Order, ProtocolPolicy, Reach, Target};
 use crate::traffic::{IdPrefix, Output, Screen};
 
 /// One run of the program.
@@ -59,6 +59,8 @@ pub struct Sending {
     pub protocol: ProtocolPolicy,
     /// The longest a request may take, the connection included.
     pub timeout: Duration,
+    /// How targets are connected to.
+    pub reach: Reach,
     /// The most HTTP/1.1 connections to each target.
     pub connections: usize,
     /// The most requests in flight to each target, over whatever protocol.
@@ -83,6 +85,7 @@ impl Sending {
             host: HostPolicy::default(),
             protocol: ProtocolPolicy::default(),
             timeout: DEFAULT_TIMEOUT,
+            reach: Reach::default(),
             connections: DEFAULT_CONNECTIONS,
             in_flight: DEFAULT_CONNECTIONS,
             changes: Changes::default(),

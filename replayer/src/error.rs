@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::job::JobError;
+use umbra_common::dial::TlsError;
 use umbra_common::store::StoreError;
 use umbra_common::time::Window;
 
@@ -39,6 +40,14 @@ pub enum RunError {
         target: String,
         /// Why.
         why: String,
+    },
+    /// TLS to a target cannot be set up.
+    #[error("no TLS to the target {target}: {why}")]
+    Tls {
+        /// As given.
+        target: String,
+        /// Why.
+        why: TlsError,
     },
     /// The target is where the traffic came from.
     #[error(
@@ -110,7 +119,7 @@ impl RunError {
         match self {
             Self::Store(store) if store.is_configuration() => ExitStatus::Usage,
             Self::Job(error) => error.status(),
-            Self::Expired { .. } => ExitStatus::Usage,
+            Self::Expired { .. } | Self::Tls { .. } => ExitStatus::Usage,
             Self::ProductionTarget { .. } | Self::Report { .. } | Self::Admin { .. } => ExitStatus::Usage,
             _ => ExitStatus::Failed,
         }

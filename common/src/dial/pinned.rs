@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Connections to one host and port go to this address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pinned {
@@ -22,7 +24,7 @@ pub struct PinnedParseError(String);
 
 impl Pinned {
     /// Where connections go, if this is about `host` and `port`.
-    pub(super) fn applies(&self, host: &str, port: u16) -> Option<SocketAddr> {
+    pub fn applies(&self, host: &str, port: u16) -> Option<SocketAddr> {
         (self.port == port && self.host.eq_ignore_ascii_case(host)).then(|| SocketAddr::new(self.address, port))
     }
 }
@@ -46,6 +48,18 @@ impl FromStr for Pinned {
 impl fmt::Display for Pinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.host, self.port, self.address)
+    }
+}
+
+impl Serialize for Pinned {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pinned {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -124,6 +124,10 @@ pub enum ReplayOutcome {
 pub enum SendFailure {
     /// No connection could be made.
     Connect,
+    /// The TLS handshake did not succeed.
+    Tls,
+    /// No answer began within `--response-timeout`.
+    ResponseTimeout,
     /// No whole answer within `--timeout`.
     Timeout,
     /// The connection broke after the request had begun.
@@ -174,6 +178,8 @@ impl Outcome for ReplayOutcome {
     const ALL: &'static [Self] = &[
         Self::Answered,
         Self::Failed(SendFailure::Connect),
+        Self::Failed(SendFailure::Tls),
+        Self::Failed(SendFailure::ResponseTimeout),
         Self::Failed(SendFailure::Timeout),
         Self::Failed(SendFailure::Broken),
         Self::Failed(SendFailure::Protocol),
@@ -210,6 +216,8 @@ impl Outcome for ReplayOutcome {
             Self::Answered | Self::SampledOut => "",
             Self::Failed(kind) => match kind {
                 SendFailure::Connect => "connect",
+                SendFailure::Tls => "tls",
+                SendFailure::ResponseTimeout => "response_timeout",
                 SendFailure::Timeout => "timeout",
                 SendFailure::Broken => "broken",
                 SendFailure::Protocol => "protocol",

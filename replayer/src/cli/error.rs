@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use umbra_common::config;
-use umbra_common::time::WindowError;
+use umbra_common::dial::TlsError;
+use umbra_common::time::{HumanDuration, WindowError};
 
 use crate::change::ProfileError;
 
@@ -42,6 +43,12 @@ pub enum ConfigError {
     /// A start that has passed.
     #[error("--start-at {0} has passed: give a moment in the future, as in +30s")]
     StartPassed(umbra_common::time::Timestamp),
+    /// A part that may take longer than the whole.
+    #[error("{0} {1} is longer than --timeout {2}: give a longer --timeout, or a shorter {0}")]
+    PhaseTooLong(&'static str, HumanDuration, HumanDuration),
+    /// TLS to a target that cannot be set up.
+    #[error("no TLS to the target '{0}': {1}")]
+    Tls(String, #[source] TlsError),
     /// A part of the design that a later release brings.
     #[error("{0} is not yet available in this release: leave it out")]
     NotYet(&'static str),

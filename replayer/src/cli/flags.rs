@@ -14,6 +14,7 @@ use super::admin_flags::AdminFlags;
 use super::change_flags::ChangeFlags;
 use super::job_flags::JobFlags;
 use super::pace_flags::{FollowPaceFlags, GoalFlags, PaceFlags};
+use super::target_flags::TargetFlags;
 use crate::read::Condition;
 use crate::report::Gate;
 use crate::schedule::Shard;
@@ -98,6 +99,9 @@ pub(super) struct FollowFlags {
     pub send: SendFlags,
     #[command(flatten)]
     #[serde(flatten)]
+    pub reach: TargetFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
     pub changes: ChangeFlags,
     #[command(flatten)]
     #[serde(flatten)]
@@ -124,6 +128,9 @@ pub(super) struct ReplayFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub send: SendFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub reach: TargetFlags,
     #[command(flatten)]
     #[serde(flatten)]
     pub changes: ChangeFlags,

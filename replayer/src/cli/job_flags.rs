@@ -90,22 +90,29 @@ pub(super) fn job(
 }
 
 /// What may be another each time a job goes on: how it is watched, how hard it tries, which part of it this process is.
-const FREE: [&str; 17] = [
+const FREE: [&str; 24] = [
     "admin",
     "admin-token",
     "allow-partial",
     "config",
+    "connect-timeout",
     "connections",
     "delivery",
     "fail-if",
+    "insecure-tls",
     "job",
     "log-format",
     "max-in-flight",
     "report",
+    "resolve",
+    "response-timeout",
     "resume",
     "shard",
     "start-at",
     "store",
+    "target-ca",
+    "target-cert",
+    "target-key",
     "timeout",
     "profile",
 ];

@@ -8,6 +8,7 @@ mod follow_from;
 mod job_flags;
 mod pace_flags;
 mod resolve;
+mod target_flags;
 
 pub use error::ConfigError;
 pub use follow_from::{FollowFrom, FollowFromParseError};

@@ -10,6 +10,7 @@ use umbra_common::time::{Timestamp, When, Window};
 use super::change_flags::{ChangeFlags, Fitting};
 use super::flags::{FollowFlags, ReplayFlags, SendFlags, SourceFlags, TrafficFlags};
 use super::job_flags::{JobLookFlags, job};
+use super::target_flags::TargetFlags;
 use super::{ConfigError, FollowFrom};
 use crate::command::{
     Action, Command, DEFAULT_CONNECTIONS, DEFAULT_TIMEOUT, FollowConfig, Look, ReplayConfig, Reporting, Sending,
@@ -26,7 +27,7 @@ pub(super) fn follow(flags: FollowFlags) -> Result<Command, ConfigError> {
     flags.pace.check()?;
     let in_flight = flags.goals.in_flight()?;
     let mut filter = filter(&flags.source)?;
-    let (sending, reporting) = sending(flags.send, flags.changes, &mut filter)?;
+    let (sending, reporting) = sending(flags.send, flags.reach, flags.changes, &mut filter)?;
     let sending = Sending { in_flight: in_flight.unwrap_or(sending.connections), ..sending };
     let reporting = Reporting { admin: flags.admin.resolve()?, ..reporting };
     let config = FollowConfig {
@@ -75,7 +76,7 @@ fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayCo
         start_at = None;
     }
     let mut filter = filter(&flags.source)?;
-    let (sending, reporting) = sending(flags.send, flags.changes, &mut filter)?;
+    let (sending, reporting) = sending(flags.send, flags.reach, flags.changes, &mut filter)?;
     let sending = Sending { in_flight: in_flight.unwrap_or(sending.connections), ..sending };
     let reporting = Reporting { admin: flags.admin.resolve()?, ..reporting };
     let log_format = flags.source.log_format.unwrap_or_default();
@@ -202,7 +203,12 @@ fn filter(source: &SourceFlags) -> Result<Filter, ConfigError> {
 }
 
 /// How to send; the profile's conditions go to the filter.
-fn sending(flags: SendFlags, changes: ChangeFlags, filter: &mut Filter) -> Result<(Sending, Reporting), ConfigError> {
+fn sending(
+    flags: SendFlags,
+    reach: TargetFlags,
+    changes: ChangeFlags,
+    filter: &mut Filter,
+) -> Result<(Sending, Reporting), ConfigError> {
     let mut names: Vec<_> = flags.target.iter().map(|t| &t.name).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -223,7 +229,9 @@ fn sending(flags: SendFlags, changes: ChangeFlags, filter: &mut Filter) -> Resul
         return Err(ConfigError::CarryWithoutOrder);
     }
     let order = order.unwrap_or(if carries.is_empty() { Order::Free } else { Order::Session });
+    let reach = reach.resolve(&flags.target, timeout)?;
     let sending = Sending {
+        reach,
         targets: flags.target,
         host: flags.host.unwrap_or_default(),
         protocol: flags.protocol.unwrap_or_default(),

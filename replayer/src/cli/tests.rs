@@ -46,7 +46,6 @@ fn wrong_values_are_named() {
     assert!(error("--rate max --ramp 1/s..2/s:1s").contains("--rate and --ramp cannot both be given"));
     assert!(error("--target v2=http://127.0.0.1:2").contains("two targets have the name 'v2'"));
     assert!(error("--target 127.0.0.1:2").contains("give NAME=URL"));
-    assert!(error("--target b=https://a").contains("not yet available"));
     assert!(error("--connections 0").contains("--connections is zero"));
     assert!(error("--timeout 0s").contains("--timeout is zero"));
     assert!(error("--sample 0%").contains("--sample is zero"));

@@ -17,7 +17,7 @@ use crate::error::RunError;
 use crate::report::{Figures, Live, Receipt, TargetReport};
 use crate::schedule::{Alarm, Dispatcher, Pacer, Strain, intake};
 use crate::stop::Stop;
-use crate::target::{Manner, Patience, Sender, Target};
+use crate::target::{Manner, Patience, Sender, Target, TargetScheme};
 
 /// One target's threads and counts.
 pub struct Lane {
@@ -107,7 +107,12 @@ impl Lane {
         };
         let memory = (!sending.carries.is_empty()).then(|| Arc::new(Memory::new(sending.carries.clone())));
         let telling = (figures.clone(), live.clone());
-        let sender = Sender::new(&target.url, manner, dispatcher, memory.clone(), telling, stop.clone());
+        let to = (&target.url, &sending.reach);
+        let sender = Sender::new(to, manner, dispatcher, memory.clone(), telling, stop.clone())
+            .map_err(|why| RunError::Tls { target: target.to_string(), why })?;
+        if target.url.scheme == TargetScheme::Https && sending.reach.tls.insecure {
+            tracing::warn!(target = %target.name, "--insecure-tls: whose certificate the target shows is not checked");
+        }
         let sender = thread("send", move || runtime.block_on(sender.run(queued)))?;
         let outlet = Outlet::new(queue, Budget::new(LANE_BYTES));
         let work = Feed { outlet, ledger: ledger.clone(), live: live.clone(), stop: stop.clone() };

@@ -105,7 +105,7 @@ fn passed(target: &TargetReport) -> u64 {
 
 /// Something was to be sent, and no connection could ever be made.
 fn reached_nobody(target: &TargetReport) -> bool {
-    let unconnected = target.ledger.reason("failed", "connect");
+    let unconnected = target.ledger.reason("failed", "connect") + target.ledger.reason("failed", "tls");
     unconnected > 0 && unconnected == target.ledger.state("failed") && target.ledger.state("answered") == 0
 }
 

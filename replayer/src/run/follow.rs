@@ -40,7 +40,7 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
         let preparer = Preparer::new(target.clone(), config.sending.clone());
         let tally = preparer.tally().clone();
         let feed = TailFeed {
-            guard: Guard::new(target.clone(), config.sending.allow_production_target)?,
+            guard: Guard::new(target.clone(), &config.sending.reach.pinned, config.sending.allow_production_target)?,
             follow: store.follow(&format!("{GROUP_PREFIX}{}", target.name), config.from)?,
             delay: config.delay,
             max_lag: config.max_lag,

@@ -41,7 +41,7 @@ impl WindowRun<'_> {
         let Self { config, store, plan, line, .. } = self;
         let saved = held.as_ref().and_then(|held| held.saved.clone()).map(Arc::new);
         Ok(WindowFeed {
-            guard: Guard::new(target.clone(), config.sending.allow_production_target)?,
+            guard: Guard::new(target.clone(), &config.sending.reach.pinned, config.sending.allow_production_target)?,
             records: Rounds::open(store.clone(), plan.clone(), saved.clone())?,
             window: plan.window,
             filter: config.filter.clone(),

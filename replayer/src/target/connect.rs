@@ -1,66 +1,81 @@
 //! Connections to one target.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use umbra_common::dial::{DialError, Dialer, Resolver, Stream, TlsError};
 
-use super::{RecordedBody, TargetUrl};
+use super::reach::TargetTls;
+use super::streams::{StreamPool, StreamRoom};
+use super::{Reach, RecordedBody, TargetUrl};
 
-/// Why a connection could not be made, in words.
+/// Why a connection could not be made.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("no connection: {0}")]
-pub(super) struct ConnectError(Arc<str>);
+pub(super) enum ConnectError {
+    #[error("no connection: {0}")]
+    Dial(Arc<DialError>),
+    #[error("no connection within --timeout")]
+    Late,
+    #[error("the target does not agree to HTTP/2 over TLS (ALPN): give --protocol h1, or let it speak HTTP/2")]
+    NoHttp2,
+    /// There was one, and the target broke it off before it had said what HTTP/2 begins with.
+    #[error("no HTTP/2 connection: {0}")]
+    Http(Arc<hyper::Error>),
+}
 
-impl ConnectError {
-    pub(super) fn new(why: impl std::fmt::Display) -> Self {
-        Self(why.to_string().into())
+impl From<DialError> for ConnectError {
+    fn from(error: DialError) -> Self {
+        Self::Dial(Arc::new(error))
+    }
+}
+
+impl From<hyper::Error> for ConnectError {
+    fn from(error: hyper::Error) -> Self {
+        Self::Http(Arc::new(error))
     }
 }
 
 pub(super) type H1 = http1::SendRequest<RecordedBody>;
-pub(super) type H2 = http2::SendRequest<RecordedBody>;
 
 /// The connections of one target, all on one runtime.
 #[derive(Clone)]
 pub(super) struct Connections {
-    address: Address,
+    way: Arc<Way>,
     /// Idle ones; the last used is taken first, so that a low rate keeps few of them warm.
     idle: Arc<Mutex<Vec<H1>>>,
-    /// The one HTTP/2 connection, or the attempt to make it, shared by all who need it.
-    shared: Arc<Mutex<Option<Opening>>>,
+    h2: StreamPool,
 }
 
-type Opening = Shared<BoxFuture<'static, Result<H2, ConnectError>>>;
+/// How a target is connected to.
+#[derive(Debug)]
+pub(super) struct Way {
+    dialer: Dialer,
+    tls: Option<TargetTls>,
+}
 
-#[derive(Clone)]
-enum Address {
-    Fixed(SocketAddr),
-    /// Looked up for each connection, so that a name that moves is followed.
-    Named(Arc<str>, u16),
+impl Way {
+    async fn for_h1(&self) -> Result<Stream, ConnectError> {
+        Ok(self.dialer.connect(self.tls.as_ref().map(|tls| &tls.h1)).await?.stream)
+    }
+
+    pub(super) async fn for_h2(&self) -> Result<Stream, ConnectError> {
+        let stream = self.dialer.connect(self.tls.as_ref().map(|tls| &tls.h2)).await?.stream;
+        // Without TLS there is nobody to ask: the prior knowledge is the user's (RFC 9113, 3.3).
+        if stream.is_tls() && stream.alpn() != Some(b"h2") {
+            return Err(ConnectError::NoHttp2);
+        }
+        Ok(stream)
+    }
 }
 
 impl Connections {
-    pub(super) fn to(url: &TargetUrl) -> Self {
-        let address = match url.host.parse::<IpAddr>() {
-            Ok(ip) => Address::Fixed(SocketAddr::new(ip, url.port)),
-            Err(_) => Address::Named(url.host.as_str().into(), url.port),
-        };
-        Self { address, idle: Arc::default(), shared: Arc::default() }
-    }
-
-    async fn stream(&self) -> Result<TcpStream, ConnectError> {
-        let stream = match &self.address {
-            Address::Fixed(address) => TcpStream::connect(address).await,
-            Address::Named(host, port) => TcpStream::connect((&**host, *port)).await,
-        };
-        let stream = stream.map_err(ConnectError::new)?;
-        stream.set_nodelay(true).map_err(ConnectError::new)?;
-        Ok(stream)
+    pub(super) fn to(url: &TargetUrl, reach: &Reach) -> Result<Self, TlsError> {
+        let resolver = Resolver::new(Vec::new(), reach.pinned.clone());
+        let dialer = Dialer::new(&url.host, url.port, resolver, reach.connect_timeout);
+        let way = Arc::new(Way { dialer, tls: reach.tls_to(url)? });
+        Ok(Self { h2: StreamPool::new(Arc::clone(&way)), way, idle: Arc::default() })
     }
 
     /// An HTTP/1.1 connection that can take a request now: an idle one, or a new one.
@@ -75,8 +90,8 @@ impl Connections {
     }
 
     async fn open_h1(&self) -> Result<H1, ConnectError> {
-        let io = TokioIo::new(self.stream().await?);
-        let (sender, connection) = http1::handshake(io).await.map_err(ConnectError::new)?;
+        let io = TokioIo::new(self.way.for_h1().await?);
+        let (sender, connection) = http1::handshake(io).await?;
         // An error on a connection reaches the request on it; without one there is nobody to tell.
         tokio::spawn(connection.map(drop));
         Ok(sender)
@@ -93,43 +108,8 @@ impl Connections {
         }
     }
 
-    /// The HTTP/2 connection. One attempt at a time: whoever comes meanwhile waits for the same one.
-    pub(super) async fn h2(&self) -> Result<H2, ConnectError> {
-        let opening = self.current();
-        match opening.clone().await {
-            Ok(connection) if !connection.is_closed() => Ok(connection),
-            Ok(_) => {
-                self.forget(&opening);
-                self.current().await
-            }
-            Err(error) => {
-                self.forget(&opening);
-                Err(error)
-            }
-        }
-    }
-
-    fn current(&self) -> Opening {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.get_or_insert_with(|| self.clone().open_h2().boxed().shared()).clone()
-    }
-
-    fn forget(&self, opening: &Opening) {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if shared.as_ref().is_some_and(|now| now.ptr_eq(opening)) {
-            *shared = None;
-        }
-    }
-
-    /// A request on the HTTP/2 connection got no answer: later ones go on a new connection.
-    pub(super) fn distrust_h2(&self) {
-        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    async fn open_h2(self) -> Result<H2, ConnectError> {
-        let io = TokioIo::new(self.stream().await?);
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(ConnectError::new)?;
-        tokio::spawn(connection.map(drop));
-        Ok(sender)
+    /// Room for one stream on an HTTP/2 connection.
+    pub(super) async fn h2(&self) -> Result<StreamRoom, ConnectError> {
+        self.h2.room().await
     }
 }

@@ -3,6 +3,8 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use umbra_common::dial::Pinned;
+
 use super::Target;
 use crate::error::RunError;
 
@@ -20,10 +22,13 @@ pub struct Guard {
 const REMEMBERED: usize = 64;
 
 impl Guard {
-    /// Looks the target up. `off` is `--allow-production-target`.
-    pub fn new(target: Target, off: bool) -> Result<Self, RunError> {
+    /// Looks the target up, unless its address is given. `off` is `--allow-production-target`.
+    pub fn new(target: Target, pinned: &[Pinned], off: bool) -> Result<Self, RunError> {
+        let given = pinned.iter().find_map(|pinned| pinned.applies(&target.url.host, target.url.port));
         let addresses = if off {
             Vec::new()
+        } else if let Some(given) = given {
+            vec![given]
         } else {
             let why = |e: std::io::Error| RunError::Resolve { target: target.to_string(), why: e.to_string() };
             (target.url.host.as_str(), target.url.port).to_socket_addrs().map_err(why)?.collect()
@@ -67,7 +72,7 @@ mod tests {
     use super::*;
 
     fn check(target: &str, upstream: &str, off: bool) -> Result<(), String> {
-        let mut guard = Guard::new(target.parse().unwrap(), off).unwrap();
+        let mut guard = Guard::new(target.parse().unwrap(), &[], off).unwrap();
         guard.check(&upstream.into()).map_err(|e| e.to_string())
     }
 
@@ -82,5 +87,14 @@ mod tests {
             assert_eq!(check(target, upstream, false), Ok(()), "{upstream}");
         }
         assert!(check("v6=http://[::1]", "http://[::1]:80", false).is_err());
+        assert!(check("tls=https://127.0.0.1", "https://127.0.0.1", false).is_err());
+    }
+
+    #[test]
+    fn a_name_is_judged_by_the_address_that_is_given_for_it() {
+        let pinned = ["staging.test:3000:127.0.0.1".parse().unwrap()];
+        let mut guard = Guard::new("v1=http://staging.test:3000".parse().unwrap(), &pinned, false).unwrap();
+        assert!(guard.check(&"http://127.0.0.1:3000".into()).is_err());
+        assert!(guard.check(&"http://127.0.0.2:3000".into()).is_ok());
     }
 }

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::{Instant as Deadline, timeout_at};
+use umbra_common::dial::DialError;
 use umbra_common::ledger::SendFailure;
 
 use super::connect::{ConnectError, Connections};
@@ -22,7 +23,9 @@ pub(super) enum SendError {
     Connect(ConnectError),
     #[error("{0}{source}", source = source_of(.0))]
     Http(#[source] hyper::Error),
-    #[error("no whole answer in time")]
+    #[error("no answer began within --response-timeout")]
+    NoAnswer,
+    #[error("no whole answer within --timeout")]
     Timeout,
 }
 
@@ -33,12 +36,26 @@ fn source_of(error: &hyper::Error) -> String {
 impl SendError {
     pub(super) fn kind(&self) -> SendFailure {
         match self {
-            Self::Connect(_) => SendFailure::Connect,
+            Self::Connect(ConnectError::Dial(error)) if matches!(**error, DialError::Handshake { .. }) => {
+                SendFailure::Tls
+            }
+            Self::Connect(ConnectError::NoHttp2) => SendFailure::Tls,
+            Self::Connect(ConnectError::Http(error)) => kind_of(error),
+            Self::Connect(ConnectError::Dial(_) | ConnectError::Late) => SendFailure::Connect,
+            Self::NoAnswer => SendFailure::ResponseTimeout,
             Self::Timeout => SendFailure::Timeout,
-            Self::Http(error) if error.is_parse() || is_h2_protocol_error(error) => SendFailure::Protocol,
-            Self::Http(_) => SendFailure::Broken,
+            Self::Http(error) => kind_of(error),
         }
     }
+
+    /// Whether time was what failed, with the request under way.
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self, Self::NoAnswer | Self::Timeout)
+    }
+}
+
+fn kind_of(error: &hyper::Error) -> SendFailure {
+    if error.is_parse() || is_h2_protocol_error(error) { SendFailure::Protocol } else { SendFailure::Broken }
 }
 
 fn is_h2_protocol_error(error: &hyper::Error) -> bool {
@@ -91,15 +108,31 @@ impl Unanswered {
 /// A request that a connection did not take any more is tried again on another: this many times in all.
 const ATTEMPTS: usize = 3;
 
-/// Sends a request within `timeout`, the connection and the whole answer included.
+/// How long a request may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// All of it: the connection and the whole answer included.
+    pub(super) whole: Duration,
+    /// From its leaving to the head of the answer; no limit of its own where absent.
+    pub(super) head: Option<Duration>,
+}
+
+/// The same, for one request that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Until {
+    whole: Deadline,
+    head: Option<Duration>,
+}
+
+/// Sends a request within its limits.
 pub(super) async fn send(
     connections: &Connections,
     mut request: Outgoing,
     protocol: Protocol,
-    timeout: Duration,
+    limits: Limits,
     keep: Keep,
 ) -> Sent {
-    let until = Deadline::now() + timeout;
+    let until = Until { whole: Deadline::now() + limits.whole, head: limits.head };
     let mut attempt = 1;
     loop {
         let mut at = None;
@@ -115,14 +148,7 @@ pub(super) async fn send(
             Err(Unanswered { error, unsent: unsent @ Some(_) }) => {
                 return Sent { at: None, result: Err(Unanswered { error, unsent }) };
             }
-            result => {
-                // The dropped future has closed an HTTP/1.1 connection, but only reset a stream of an HTTP/2 one.
-                let timed_out = matches!(&result, Err(Unanswered { error: SendError::Timeout, .. }));
-                if timed_out && protocol == Protocol::H2 {
-                    connections.distrust_h2();
-                }
-                return Sent { at, result };
-            }
+            result => return Sent { at, result },
         }
     }
 }
@@ -131,12 +157,12 @@ pub(super) async fn send(
 async fn connected<C>(
     connection: impl Future<Output = Result<C, ConnectError>>,
     request: Outgoing,
-    until: Deadline,
+    until: Until,
 ) -> Result<(C, Outgoing), Unanswered> {
-    let error = match timeout_at(until, connection).await {
+    let error = match timeout_at(until.whole, connection).await {
         Ok(Ok(connection)) => return Ok((connection, request)),
         Ok(Err(error)) => error,
-        Err(_) => ConnectError::new("none in time"),
+        Err(_) => ConnectError::Late,
     };
     Err(Unanswered { error: SendError::Connect(error), unsent: Some(request) })
 }
@@ -144,25 +170,29 @@ async fn connected<C>(
 /// The answer in time.
 async fn answered(
     response: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RecordedBody>>>>,
-    until: Deadline,
+    until: Until,
     sent_at: Instant,
     keep: Keep,
 ) -> Result<Reply, Unanswered> {
+    let late = |error| move |_| Unanswered { error, unsent: None };
     let answer = async {
-        let response = response.await.map_err(|mut failed| {
+        let response = match until.head {
+            None => response.await,
+            Some(limit) => tokio::time::timeout(limit, response).await.map_err(late(SendError::NoAnswer))?,
+        };
+        let response = response.map_err(|mut failed| {
             let unsent = failed.take_message().map(Box::new);
             Unanswered { error: SendError::Http(failed.into_error()), unsent }
         })?;
         read(response, sent_at, keep).await.map_err(Unanswered::after)
     };
-    let late = |_| Unanswered { error: SendError::Timeout, unsent: None };
-    timeout_at(until, answer).await.map_err(late)?
+    timeout_at(until.whole, answer).await.map_err(late(SendError::Timeout))?
 }
 
 async fn over_h1(
     connections: &Connections,
     request: Outgoing,
-    until: Deadline,
+    until: Until,
     keep: Keep,
     at: &mut Option<Instant>,
 ) -> Result<Reply, Unanswered> {
@@ -176,13 +206,18 @@ async fn over_h1(
 async fn over_h2(
     connections: &Connections,
     request: Outgoing,
-    until: Deadline,
+    until: Until,
     keep: Keep,
     at: &mut Option<Instant>,
 ) -> Result<Reply, Unanswered> {
-    let (mut connection, request) = connected(connections.h2(), request, until).await?;
+    let (room, request) = connected(connections.h2(), request, until).await?;
     let sent_at = *at.insert(Instant::now());
-    answered(connection.try_send_request(*request), until, sent_at, keep).await
+    let result = answered(room.sender().try_send_request(*request), until, sent_at, keep).await;
+    // The dropped future has only reset a stream; the connection may be what does not answer.
+    if result.as_ref().is_err_and(|unanswered| unanswered.error.is_timeout()) {
+        room.distrust();
+    }
+    result
 }
 
 /// Reads the answer to its end; the bytes are measured, and discarded but for what is to be kept.

@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use umbra_common::dial::TlsError;
 use umbra_common::ledger::{ReplayOutcome, ReplaySkip};
 
 use super::connect::Connections;
-use super::send::{Keep, Reply, SendError, Sent, Unanswered, send};
+use super::send::{Keep, Limits, Reply, SendError, Sent, Unanswered, send};
 use super::sessions::Sessions;
-use super::{Protocol, ShadowRequest, TargetUrl};
+use super::{Protocol, Reach, ShadowRequest, TargetUrl};
 use crate::carry::{Answered, Memory};
 use crate::report::{Account, Figures, Live, Receipt};
 use crate::schedule::{Dispatcher, Intake, Scheduled, Turn};
@@ -56,6 +57,7 @@ pub struct Manner {
 pub struct Sender {
     connections: Connections,
     manner: Manner,
+    limits: Limits,
     dispatcher: Dispatcher,
     memory: Option<Arc<Memory>>,
     figures: Arc<Mutex<Figures>>,
@@ -101,14 +103,16 @@ impl Slots {
 impl Sender {
     /// To a target, telling what comes of it.
     pub fn new(
-        url: &TargetUrl,
+        (url, reach): (&TargetUrl, &Reach),
         manner: Manner,
         dispatcher: Dispatcher,
         memory: Option<Arc<Memory>>,
         (figures, live): (Arc<Mutex<Figures>>, Arc<Live>),
         stop: Stop,
-    ) -> Arc<Self> {
-        Arc::new(Self { connections: Connections::to(url), manner, dispatcher, memory, figures, live, stop })
+    ) -> Result<Arc<Self>, TlsError> {
+        let limits = Limits { whole: manner.timeout, head: reach.response_timeout };
+        let connections = Connections::to(url, reach)?;
+        Ok(Arc::new(Self { connections, manner, limits, dispatcher, memory, figures, live, stop }))
     }
 
     /// Sends what comes, each at its turn, until nothing more does, and waits for what is in flight. A stop drops what has
@@ -213,7 +217,7 @@ impl Sender {
             return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
         }
         account.sending();
-        let mut sent = send(&self.connections, request, protocol, self.manner.timeout, keep).await;
+        let mut sent = send(&self.connections, request, protocol, self.limits, keep).await;
         let mut pause = FIRST_PAUSE;
         while self.manner.patience == Patience::UntilConnected
             && let Err(Unanswered { error: SendError::Connect(error), unsent: Some(request) }) = sent.result
@@ -232,7 +236,7 @@ impl Sender {
             if !self.may_again().await {
                 return;
             }
-            sent = send(&self.connections, request, protocol, self.manner.timeout, keep).await;
+            sent = send(&self.connections, request, protocol, self.limits, keep).await;
         }
         let Sent { at, result } = sent;
         let lag = due.zip(at).map(|(due, at)| at.saturating_duration_since(due));
@@ -266,7 +270,7 @@ impl Sender {
     fn note(&self, tried: Instant, result: &Result<Reply, Unanswered>) {
         let (took, error) = match result {
             Ok(reply) => (Some(reply.answer.latency), reply.answer.is_error()),
-            Err(Unanswered { error: SendError::Timeout, .. }) => (Some(tried.elapsed()), true),
+            Err(Unanswered { error, .. }) if error.is_timeout() => (Some(tried.elapsed()), true),
             Err(_) => (None, true),
         };
         self.dispatcher.note(tried, took, error);

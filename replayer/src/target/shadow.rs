@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use http::uri::{Authority, PathAndQuery, Uri};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, Method, Request, Version};
 use umbra_common::exchange::{self, Exchange, Fields};
 use umbra_common::provenance;
 
-use super::{Order, Protocol, RecordedBody, Target};
+use super::{Order, Protocol, RecordedBody, Target, TargetScheme};
 use crate::carry::Carried;
 use crate::change::Tally;
 use crate::command::Sending;
@@ -116,7 +116,8 @@ impl Preparer {
         let mut uri = http::uri::Parts::default();
         uri.path_and_query = Some(path);
         if protocol == Protocol::H2 {
-            uri.scheme = Some(http::uri::Scheme::HTTP);
+            let is_tls = self.target.url.scheme == TargetScheme::Https;
+            uri.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
             let authority = Authority::from_maybe_shared(authority).map_err(|_| Unsendable::Invalid("host"))?;
             uri.authority = Some(authority);
             *request.version_mut() = Version::HTTP_2;

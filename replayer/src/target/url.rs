@@ -10,27 +10,36 @@ pub enum TargetScheme {
     Http,
     /// `h2c://`: cleartext HTTP/2 for everything.
     H2c,
+    /// `https://`: the same as `http://`, over TLS.
+    Https,
 }
 
-/// `http://host[:port]` or `h2c://host[:port]`.
+/// `http://host[:port]`, `https://host[:port]` or `h2c://host[:port]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetUrl {
     /// How to speak to it.
     pub scheme: TargetScheme,
     /// A name or an address; an IPv6 address without its brackets.
     pub host: String,
-    /// 80 unless given.
+    /// 80, or 443 with TLS, unless given.
     pub port: u16,
 }
 
-/// The port of a URL without one.
-const DEFAULT_PORT: u16 = 80;
+impl TargetScheme {
+    /// The port of a URL without one.
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Http | Self::H2c => 80,
+            Self::Https => 443,
+        }
+    }
+}
 
 impl TargetUrl {
     /// `host` or `host:port`, as it stands in a Host field.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == DEFAULT_PORT { host } else { format!("{host}:{}", self.port) }
+        if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
     }
 }
 
@@ -38,11 +47,8 @@ impl TargetUrl {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetUrlError {
     /// It has another form.
-    #[error("'{0}' is no target URL: give http://HOST[:PORT] or h2c://HOST[:PORT]")]
+    #[error("'{0}' is no target URL: give http://HOST[:PORT], https://HOST[:PORT] or h2c://HOST[:PORT]")]
     Form(String),
-    /// TLS towards targets.
-    #[error("'{0}': targets with TLS are not yet available: give http://HOST[:PORT] or h2c://HOST[:PORT]")]
-    Https(String),
     /// Something follows the port.
     #[error("'{0}' has a path: a target is HOST[:PORT] only; use --rewrite-path to move requests below a path")]
     Path(String),
@@ -60,7 +66,7 @@ impl FromStr for TargetUrl {
         let scheme = match scheme {
             "http" => TargetScheme::Http,
             "h2c" => TargetScheme::H2c,
-            "https" => return Err(TargetUrlError::Https(text.to_owned())),
+            "https" => TargetScheme::Https,
             _ => return Err(form()),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -77,7 +83,7 @@ impl FromStr for TargetUrl {
             None => (host, &rest[host.len()..]),
         };
         let port = match after.strip_prefix(':') {
-            None if after.is_empty() => DEFAULT_PORT,
+            None if after.is_empty() => scheme.default_port(),
             None => return Err(form()),
             Some(port) => port.parse().ok().filter(|p| *p > 0).ok_or_else(form)?,
         };
@@ -93,6 +99,7 @@ impl fmt::Display for TargetUrl {
         let scheme = match self.scheme {
             TargetScheme::Http => "http",
             TargetScheme::H2c => "h2c",
+            TargetScheme::Https => "https",
         };
         write!(f, "{scheme}://{}", self.authority())
     }
@@ -109,6 +116,8 @@ mod tests {
             ("http://staging.example.com:8080", "staging.example.com", 8080),
             ("h2c://127.0.0.1:50051", "127.0.0.1", 50051),
             ("http://[::1]:81", "::1", 81),
+            ("https://staging", "staging", 443),
+            ("https://staging:80", "staging", 80),
         ] {
             let url: TargetUrl = text.parse().unwrap();
             assert_eq!((url.host.as_str(), url.port), (host, port));
@@ -124,7 +133,6 @@ mod tests {
         {
             assert!(error(bad).contains("is no target URL"), "{bad}: {}", error(bad));
         }
-        assert!(error("https://a").contains("not yet available"));
         assert!(error("http://a/b").contains("--rewrite-path"));
         let secret = error("http://user:hunter2@a");
         assert!(secret.contains("--set-header") && !secret.contains("hunter2"));
