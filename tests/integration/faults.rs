@@ -173,13 +173,6 @@ fn a_wrong_condition_is_refused_with_its_column() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused_and_not_ignored() {
-    for (flags, name) in [(&["--job", "x"][..], "--job"), (&["--resume"], "--resume")] {
-        assert_refused(replay_with(&[&STORE, &TARGET, &WINDOW, flags]), 2, &[name, "not yet available"]);
-    }
-}
-
-#[test]
 fn an_address_in_use_is_refused() {
     let taken = Origin::start();
     let (directory, addr) = (tempfile::tempdir().unwrap(), taken.addr().to_string());

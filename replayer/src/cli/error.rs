@@ -49,9 +49,6 @@ pub enum ConfigError {
     /// TLS to a target that cannot be set up.
     #[error("no TLS to the target '{0}': {1}")]
     Tls(String, #[source] TlsError),
-    /// A part of the design that a later release brings.
-    #[error("{0} is not yet available in this release: leave it out")]
-    NotYet(&'static str),
     /// An output that the subcommand cannot print.
     #[error("--output {0} is not for this command: use {1}")]
     Output(String, &'static str),

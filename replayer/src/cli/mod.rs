@@ -127,3 +127,6 @@ impl Cli {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod target_tests;

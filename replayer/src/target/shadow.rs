@@ -100,12 +100,12 @@ impl Preparer {
         let word = word.and_then(Result::ok);
         let size = source.target.len() + source.headers.byte_len() + source.body.bytes.len();
         let method = Method::from_bytes(&source.method).map_err(|_| Unsendable::Invalid("method"))?;
-        if method == Method::CONNECT || is_upgrade(&source.headers) {
+        if method == Method::CONNECT || is_upgrade(&source.headers, recorded.status) {
             return Err(Unsendable::Upgrade);
         }
         let protocol = self.sending.protocol.choose(self.target.url.scheme, &source);
         let authority = self.sending.host.apply(&source.authority, &self.authority);
-        let path = PathAndQuery::from_maybe_shared(source.target.clone()).map_err(|_| Unsendable::Invalid("target"))?;
+        let path = encoded(&source.target).ok_or(Unsendable::Invalid("target"))?;
         let mut headers = self.headers(&source, protocol, &authority, word)?;
         let trailers = (!source.trailers.is_empty()).then(|| section(&source.trailers)).transpose()?;
         let body = RecordedBody::new(source.body.bytes, trailers);
@@ -193,11 +193,15 @@ fn connection_options(headers: &Fields) -> Vec<Vec<u8>> {
     names.filter(|name| !matches!(&name[..], b"" | b"close" | b"keep-alive" | b"host" | b"te")).collect()
 }
 
-/// A request that asks to leave HTTP. `h2c` only asks for another HTTP: without the field it is an ordinary request.
-fn is_upgrade(headers: &Fields) -> bool {
-    let asks = |value: &[u8]| value.split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
-    headers.get_all("connection").any(asks)
-        && headers.get_all("upgrade").any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+/// A request that left HTTP, or means nothing but to leave it. Another one that only offered an upgrade is an ordinary
+/// request without the offer.
+fn is_upgrade(headers: &Fields, status: Option<u16>) -> bool {
+    const SWITCHING_PROTOCOLS: u16 = 101;
+    let says = |field: &str, word: &[u8]| {
+        let mut words = headers.get_all(field).flat_map(|value| value.split(|b| *b == b','));
+        words.any(|said| said.trim_ascii().eq_ignore_ascii_case(word))
+    };
+    status == Some(SWITCHING_PROTOCOLS) || says("connection", b"upgrade") && says("upgrade", b"websocket")
 }
 
 /// `http://host/path` to `/path` (RFC 9112, 3.2.2); other forms as they are.
@@ -212,6 +216,24 @@ pub(crate) fn origin_form(target: &Bytes, method: &[u8]) -> Bytes {
         None if method == b"OPTIONS" => Bytes::from_static(b"*"),
         None => Bytes::from_static(b"/"),
     }
+}
+
+/// A target that a client can write: what no URI may have in it is percent-encoded (RFC 3986, 2.1), though a server took
+/// it as it was.
+fn encoded(target: &Bytes) -> Option<PathAndQuery> {
+    let is_odd = |byte: u8| matches!(byte, b'"' | b'<' | b'>' | 0x80..);
+    if !target.iter().copied().any(is_odd) {
+        return PathAndQuery::from_maybe_shared(target.clone()).ok();
+    }
+    let mut written = Vec::with_capacity(target.len() * 3);
+    for &byte in target {
+        if is_odd(byte) {
+            written.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            written.push(byte);
+        }
+    }
+    PathAndQuery::from_maybe_shared(Bytes::from(written)).ok()
 }
 
 fn section(fields: &Fields) -> Result<HeaderMap, Unsendable> {

@@ -184,6 +184,10 @@ fn what_no_client_can_send_is_refused() {
         ("http2-settings", b"A"),
     ]);
     assert_eq!(fields(&plain(h2c)).len(), 2);
+    let mut offered = with_headers(&[("host", b"h"), ("connection", b"upgrade"), ("upgrade", b"TLS/1.2, raw/1")]);
+    assert_eq!(fields(&plain(offered.clone())).len(), 2);
+    offered.response.as_mut().unwrap().status = 101;
+    assert_eq!(preparer(|_| {}).prepare(offered).unwrap_err(), Unsendable::Upgrade);
     let mut connect = with_headers(&[]);
     connect.request.method = Bytes::from_static(b"CONNECT");
     assert_eq!(preparer(|_| {}).prepare(connect).unwrap_err(), Unsendable::Upgrade);
@@ -192,6 +196,22 @@ fn what_no_client_can_send_is_refused() {
     assert_eq!(preparer(|_| {}).prepare(method).unwrap_err(), Unsendable::Invalid("method"));
     let control = with_headers(&[("x-a", b"\x01")]);
     assert_eq!(preparer(|_| {}).prepare(control).unwrap_err(), Unsendable::Invalid("header value"));
+}
+
+#[test]
+fn an_odd_target_is_percent_encoded_and_leaves() {
+    for (recorded, sent) in [
+        (&b"/q?f={\"a\":1}&x=<b>"[..], "/q?f={%22a%22:1}&x=%3Cb%3E"),
+        (b"/caf\xc3\xa9/%7E", "/caf%C3%A9/%7E"),
+        (b"*", "*"),
+    ] {
+        let mut exchange = with_headers(&[]);
+        exchange.request.target = Bytes::copy_from_slice(recorded);
+        assert_eq!(plain(exchange).request.uri().path_and_query().unwrap(), sent);
+    }
+    let mut broken = with_headers(&[]);
+    broken.request.target = Bytes::from_static(b"/a b");
+    assert_eq!(preparer(|_| {}).prepare(broken).unwrap_err(), Unsendable::Invalid("target"));
 }
 
 #[test]

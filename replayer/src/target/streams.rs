@@ -116,3 +116,7 @@ impl StreamPool {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "streams_tests.rs"]
+mod tests;
