@@ -116,7 +116,7 @@ fn a_target_that_is_down_is_counted() {
     let report = replay(config(&recording, vec![format!("a=http://{gone}").parse().unwrap()]), Stop::new()).unwrap();
     assert_eq!(report.targets[0].ledger.to_string(), "seen 20 = failed{connect} 20");
     assert_eq!(report.targets[0].error_rate, Some(1.0));
-    assert!(report.targets[0].failures[0].contains("refused"), "{:?}", report.targets[0].failures);
+    assert!(report.targets[0].failures[0].contains("refuses connections"), "{:?}", report.targets[0].failures);
 }
 
 #[test]
