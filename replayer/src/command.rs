@@ -16,7 +16,7 @@ use crate::job::{JobConfig, JobsConfig};
 use crate::read::Filter;
 use crate::report::Gate;
 use crate::schedule::{Behind, Goals, Pace, Repeat, Shard};
-use crate::target::{HostPolicy, Order, ProtocolPolicy, Reach, Target};
+use crate::target::{HostPolicy, Order, Portion, ProtocolPolicy, Reach, Target, Weight};
 use crate::traffic::{IdPrefix, Output, Screen};
 
 /// One run of the program.
@@ -51,8 +51,10 @@ pub enum Action {
 /// How shadow requests are sent.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// Where to; each target gets everything.
+    /// Where to.
     pub targets: Vec<Target>,
+    /// The targets that share the traffic; each of the others gets everything.
+    pub weights: Vec<Weight>,
     /// Which authority a target sees.
     pub host: HostPolicy,
     /// Which protocol is used.
@@ -82,6 +84,7 @@ impl Sending {
     pub fn to(targets: Vec<Target>) -> Self {
         Self {
             targets,
+            weights: Vec::new(),
             host: HostPolicy::default(),
             protocol: ProtocolPolicy::default(),
             timeout: DEFAULT_TIMEOUT,
@@ -94,6 +97,13 @@ impl Sending {
             session_by: SessionBy::default(),
             allow_production_target: false,
         }
+    }
+}
+
+impl Sending {
+    /// A target's part of the traffic; everything where there is none.
+    pub fn portion(&self, target: &Target) -> Option<Portion> {
+        Portion::of(target, &self.weights, &self.session_by)
     }
 }
 

@@ -1,5 +1,6 @@
 //! How targets are reached: TLS, given addresses, a limit for each phase; and targets that mean harm.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use umbra_tests::stores::TestStore;
 use umbra_tests::tls_front::{TlsFront, TlsFrontSettings};
 use umbra_tests::wait::Gate;
 
+use crate::both_stores::on_both_stores;
 use crate::programs::replayer;
 
 /// `count` requests `/0`, `/1`, …, all of this moment.
@@ -154,6 +156,36 @@ fn each_phase_has_its_limit() {
     let ledger = &report.targets[0].ledger;
     assert_eq!((ledger.state("answered"), ledger.reason("failed", "response_timeout")), (2, 1), "{ledger}");
     assert!(report.targets[0].failures[0].contains("--response-timeout"), "{:?}", report.targets[0].failures);
+}
+
+on_both_stores! {
+    fn targets_with_a_weight_share_the_traffic_by_session(store: &TestStore) {
+        const COUNT: u64 = 300;
+        let mut all = requests(COUNT);
+        for (i, exchange) in all.iter_mut().enumerate() {
+            exchange.session = vec![b's', u8::try_from(i % 60).unwrap()].into();
+        }
+        store.write(&all);
+        let origins = [Origin::start(), Origin::start(), Origin::start()];
+        let targets: Vec<_> = ["a", "b", "all"].iter().zip(&origins).map(|(n, o)| format!("{n}={}", o.url())).collect();
+        let mut flags = vec!["--rate", "max", "--weight", "a=70,b=30"];
+        targets.iter().for_each(|target| flags.extend(["--target", target.as_str()]));
+        let report = replay(store, &flags);
+        let answered: Vec<_> = report.targets.iter().map(|t| t.ledger.state("answered")).collect();
+        assert_eq!((answered[0] + answered[1], answered[2]), (COUNT, COUNT), "{answered:?}");
+        for target in &report.targets[..2] {
+            assert_eq!(target.ledger.reason("skipped", "other_target"), COUNT - target.ledger.state("answered"));
+        }
+        let sessions = |origin: &Origin| -> BTreeSet<u64> {
+            let paths = origin.requests().into_iter().map(|r| r.head.target().escape_ascii().to_string());
+            paths.map(|path| path[1..].parse::<u64>().unwrap() % 60).collect()
+        };
+        let (a, b) = (sessions(&origins[0]), sessions(&origins[1]));
+        assert!(a.is_disjoint(&b) && a.len() + b.len() == 60 && a.len() > b.len(), "{a:?} {b:?}");
+        // Another process decides the same.
+        let again = replay(store, &flags);
+        assert_eq!(again.targets[0].ledger.state("answered"), answered[0]);
+    }
 }
 
 /// A server that does the same to each connection, on a thread of its own; none of them outlives the test's process.

@@ -153,6 +153,8 @@ pub enum ReplaySkip {
     Unsendable,
     /// Another shard sends it.
     OtherShard,
+    /// Another of the targets that share the traffic gets it.
+    OtherTarget,
     /// It was behind its schedule by more than `--behind drop` allows.
     Behind,
     /// Its partition was given to another replica while it waited for its turn.
@@ -191,6 +193,7 @@ impl Outcome for ReplayOutcome {
         Self::Skipped(ReplaySkip::Truncated),
         Self::Skipped(ReplaySkip::Unsendable),
         Self::Skipped(ReplaySkip::OtherShard),
+        Self::Skipped(ReplaySkip::OtherTarget),
         Self::Skipped(ReplaySkip::Behind),
         Self::Skipped(ReplaySkip::Reassigned),
         Self::Skipped(ReplaySkip::DoneBefore),
@@ -230,6 +233,7 @@ impl Outcome for ReplayOutcome {
                 ReplaySkip::Truncated => "truncated",
                 ReplaySkip::Unsendable => "unsendable",
                 ReplaySkip::OtherShard => "other_shard",
+                ReplaySkip::OtherTarget => "other_target",
                 ReplaySkip::Behind => "behind",
                 ReplaySkip::Reassigned => "reassigned",
                 ReplaySkip::DoneBefore => "done_before",

@@ -43,6 +43,9 @@ pub enum ConfigError {
     /// A start that has passed.
     #[error("--start-at {0} has passed: give a moment in the future, as in +30s")]
     StartPassed(umbra_common::time::Timestamp),
+    /// A weight for what is no target.
+    #[error("--weight {0} is for no target: give it the name of a --target")]
+    WeightOfNobody(String),
     /// A part that may take longer than the whole.
     #[error("{0} {1} is longer than --timeout {2}: give a longer --timeout, or a shorter {0}")]
     PhaseTooLong(&'static str, HumanDuration, HumanDuration),

@@ -52,7 +52,7 @@ pub(super) struct SourceFlags {
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub(super) struct SendFlags {
-    /// Where to send to, by name; several targets each get everything.
+    /// Where to send to, by name; several targets each get everything, but for those with a --weight.
     #[arg(long, env = "UMBRA_TARGET", value_name = "NAME=URL", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<Target>,

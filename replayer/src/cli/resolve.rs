@@ -229,9 +229,11 @@ fn sending(
         return Err(ConfigError::CarryWithoutOrder);
     }
     let order = order.unwrap_or(if carries.is_empty() { Order::Free } else { Order::Session });
+    let weights = reach.weights(&flags.target)?;
     let reach = reach.resolve(&flags.target, timeout)?;
     let sending = Sending {
         reach,
+        weights,
         targets: flags.target,
         host: flags.host.unwrap_or_default(),
         protocol: flags.protocol.unwrap_or_default(),

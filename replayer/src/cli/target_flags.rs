@@ -9,7 +9,7 @@ use umbra_common::dial::{Identity, Pinned, TlsSettings};
 use umbra_common::time::HumanDuration;
 
 use super::ConfigError;
-use crate::target::{DEFAULT_CONNECT_TIMEOUT, Reach, Target, TargetScheme};
+use crate::target::{DEFAULT_CONNECT_TIMEOUT, Reach, Target, TargetScheme, Weight};
 
 /// How targets are connected to.
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
@@ -43,11 +43,33 @@ pub(super) struct TargetFlags {
     #[arg(long, env = "UMBRA_RESPONSE_TIMEOUT", value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_timeout: Option<HumanDuration>,
+    /// Targets with a weight share the traffic: each session goes to one of them, by these parts.
+    #[arg(long, env = "UMBRA_WEIGHT", value_name = "NAME=WEIGHT", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weight: Vec<Weight>,
 }
 
 const NO_TLS: &str = "no target is https://";
 
 impl TargetFlags {
+    /// The weights, each of one of the targets.
+    pub(super) fn weights(&self, targets: &[Target]) -> Result<Vec<Weight>, ConfigError> {
+        let weights = &self.weight;
+        // A plan needs no targets.
+        let is_known = |weight: &Weight| targets.is_empty() || targets.iter().any(|t| t.name == weight.target);
+        if let Some(unknown) = weights.iter().find(|weight| !is_known(weight)) {
+            return Err(ConfigError::WeightOfNobody(unknown.to_string()));
+        }
+        let is_twice = |(at, weight): (usize, &Weight)| weights[..at].iter().any(|w| w.target == weight.target);
+        if weights.iter().enumerate().any(is_twice) {
+            return Err(ConfigError::Unused("a second --weight for a target", "give each target one"));
+        }
+        if weights.len() == 1 {
+            return Err(ConfigError::Unused("--weight for one target", "it shares with nobody: give others one too"));
+        }
+        Ok(weights.clone())
+    }
+
     /// Checked against each other, against the targets, and against the files that they name.
     pub(super) fn resolve(self, targets: &[Target], timeout: Duration) -> Result<Reach, ConfigError> {
         let connect_timeout = within(self.connect_timeout, timeout, "--connect-timeout")?;

@@ -44,6 +44,10 @@ fn each_wrong_value_is_named_with_what_to_do() {
         (plain, "--connect-timeout 0s", ["--connect-timeout is zero", ""]),
         (plain, "--connect-timeout 20s", ["--connect-timeout 20s is longer than --timeout 10s", "a longer --timeout"]),
         (plain, "--response-timeout 2s --timeout 1s", ["--response-timeout 2s is longer", "--timeout 1s"]),
+        (plain, "--weight b=1", ["--weight b=1 is for no target", "the name of a --target"]),
+        (plain, "--weight a=0", ["--weight", "give NAME=WEIGHT"]),
+        (plain, "--weight a=1", ["--weight for one target has no meaning here", "give others one too"]),
+        (plain, "--weight a=1,a=2", ["a second --weight", "give each target one"]),
         (plain, "--response-timeout soon", ["--response-timeout", "is no duration"]),
     ] {
         let error = parse(&format!("{target} {flags}")).unwrap_err();

@@ -12,6 +12,7 @@ use crate::merge::Admitted;
 use crate::read::Filter;
 use crate::report::Account;
 use crate::schedule::Shard;
+use crate::target::Portion;
 
 /// Decides about each record as it is read: it ends here, or waits for its turn.
 pub(crate) struct Admit {
@@ -21,6 +22,8 @@ pub(crate) struct Admit {
     pub(crate) filter: Filter,
     /// This process's part.
     pub(crate) shard: Option<Shard>,
+    /// The target's part; everything where absent.
+    pub(crate) portion: Option<Portion>,
     /// Whether recorded response bodies are needed.
     pub(crate) keeps_bodies: bool,
     /// Where each record is opened.
@@ -45,8 +48,8 @@ pub(crate) struct History {
 pub(crate) enum Candidate {
     /// To be sent here.
     Here(Box<Exchange>, Account, Origin),
-    /// Another shard sends it: it only takes its place in the timetable.
-    Elsewhere(Account),
+    /// Another shard sends it, or another target gets it: it only takes its place in the timetable, and ends like this.
+    Elsewhere(Account, ReplaySkip),
     /// An earlier run has dealt with it: it only takes its place, and ends like this.
     Before(Account, ReplaySkip),
 }
@@ -63,7 +66,7 @@ pub(crate) struct Origin {
 impl Candidate {
     /// Ends it without being sent.
     pub(crate) fn skip(self, why: ReplaySkip) {
-        let (Self::Here(_, account, _) | Self::Elsewhere(account) | Self::Before(account, _)) = self;
+        let (Self::Here(_, account, _) | Self::Elsewhere(account, _) | Self::Before(account, _)) = self;
         account.end(ReplayOutcome::Skipped(why));
     }
 }
@@ -89,9 +92,9 @@ impl Admit {
             account.end(unwanted);
             return Admitted::Unwanted(Some(arrival));
         }
-        if !self.is_here(&exchange) {
+        if let Some(elsewhere) = self.elsewhere(&exchange) {
             self.pass(spot);
-            return Admitted::Wanted(arrival, Candidate::Elsewhere(account));
+            return Admitted::Wanted(arrival, Candidate::Elsewhere(account, elsewhere));
         }
         let origin = match self.history.as_ref().map(|history| history.admit(spot)) {
             Some(Err(before)) => return Admitted::Wanted(arrival, Candidate::Before(account, before)),
@@ -114,9 +117,12 @@ impl Admit {
         self.filter.leaves_out(exchange).or(truncated.then_some(ReplayOutcome::Skipped(ReplaySkip::Truncated)))
     }
 
-    /// Whether this process sends it.
-    pub(crate) fn is_here(&self, exchange: &Exchange) -> bool {
-        self.shard.is_none_or(|shard| shard.holds(exchange.id))
+    /// Why it is not sent here, where it is sent elsewhere.
+    pub(crate) fn elsewhere(&self, exchange: &Exchange) -> Option<ReplaySkip> {
+        if self.portion.as_ref().is_some_and(|portion| !portion.holds(exchange)) {
+            return Some(ReplaySkip::OtherTarget);
+        }
+        self.shard.is_some_and(|shard| !shard.holds(exchange.id)).then_some(ReplaySkip::OtherShard)
     }
 
     fn spot(&self, position: Position, arrival: Timestamp, round: u32) -> Spot {

@@ -42,8 +42,8 @@ pub(crate) fn survey(
             let Ok(exchange) = &stored.exchange else { continue };
             let at = lengths.at(stored.position, round);
             let spot = Spot { round, arrival: exchange.arrival, partition: stored.position.partition, at };
-            if admit.leaves_out(exchange).is_none() && admit.is_here(exchange) && saved.standing(spot) == Standing::New
-            {
+            let is_meant = admit.leaves_out(exchange).is_none() && admit.elsewhere(exchange).is_none();
+            if is_meant && saved.standing(spot) == Standing::New {
                 progress.foresee(spot);
             }
         }

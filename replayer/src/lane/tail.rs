@@ -16,7 +16,7 @@ use crate::error::RunError;
 use crate::read::Filter;
 use crate::report::{Account, Live};
 use crate::schedule::{RateShare, Slot};
-use crate::target::{Guard, Preparer, ShadowRequest};
+use crate::target::{Guard, Portion, Preparer, ShadowRequest};
 
 /// What one target's part of following needs.
 pub(crate) struct TailFeed {
@@ -28,6 +28,8 @@ pub(crate) struct TailFeed {
     pub max_lag: Option<Duration>,
     /// Which exchanges are meant.
     pub filter: Filter,
+    /// The target's part; everything where absent.
+    pub portion: Option<Portion>,
     /// Where this replica's part of the rate is written.
     pub share: Arc<RateShare>,
     /// Makes shadow requests.
@@ -198,6 +200,9 @@ impl TailFeed {
         }
         if let Some(left_out) = self.filter.leaves_out(&exchange) {
             return Ok(Err(left_out));
+        }
+        if self.portion.as_ref().is_some_and(|portion| !portion.holds(&exchange)) {
+            return skip(ReplaySkip::OtherTarget);
         }
         if exchange.request.body.truncated {
             return skip(ReplaySkip::Truncated);

@@ -13,7 +13,7 @@ use crate::job::{Progress, Ticket};
 use crate::merge::Step;
 use crate::read::Filter;
 use crate::schedule::{Pace, Place, Repeat, Seam, Shard, Slot, StartLine, Timetable};
-use crate::target::{Guard, Preparer};
+use crate::target::{Guard, Portion, Preparer};
 
 /// What one target's part of a window needs.
 pub(crate) struct WindowFeed {
@@ -25,6 +25,8 @@ pub(crate) struct WindowFeed {
     pub filter: Filter,
     /// This process's part.
     pub shard: Option<Shard>,
+    /// The target's part; everything where absent.
+    pub portion: Option<Portion>,
     /// Gaps that are longer become as long as this.
     pub longest_gap: Option<Duration>,
     /// How fast.
@@ -79,8 +81,8 @@ impl WindowFeed {
         let progress = history.as_ref().map(|history| history.progress.clone());
         let ledger = feed.ledger.clone();
         let keeps_bodies = self.preparer.needs_recorded_bodies();
-        let (window, filter, shard) = (self.window, self.filter.clone(), self.shard);
-        let admit = Admit { window, filter, shard, keeps_bodies, ledger, history };
+        let (window, filter, shard, portion) = (self.window, self.filter.clone(), self.shard, self.portion.clone());
+        let admit = Admit { window, filter, shard, portion, keeps_bodies, ledger, history };
         let stop = feed.stop.clone();
         while !stop.is_stopped() {
             // What is pending must not wait for a store that is slow.
@@ -117,11 +119,7 @@ impl WindowFeed {
             };
             let (exchange, account, origin) = match candidate {
                 Candidate::Here(exchange, account, origin) => (exchange, account, origin),
-                Candidate::Elsewhere(_) => {
-                    candidate.skip(ReplaySkip::OtherShard);
-                    continue;
-                }
-                Candidate::Before(_, why) => {
+                Candidate::Elsewhere(_, why) | Candidate::Before(_, why) => {
                     candidate.skip(why);
                     continue;
                 }

@@ -45,6 +45,7 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
             delay: config.delay,
             max_lag: config.max_lag,
             filter: config.filter.clone(),
+            portion: config.sending.portion(target),
             share: share.clone(),
             preparer,
         };

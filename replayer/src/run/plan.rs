@@ -43,6 +43,7 @@ pub(super) fn print(
         window: config.window,
         filter: config.filter.clone(),
         shard: config.shard,
+        portion: None,
         keeps_bodies: false,
         ledger: ledger.clone(),
         history: None,
@@ -64,7 +65,7 @@ pub(super) fn print(
         };
         let place = timetable.next(arrival);
         match candidate {
-            Candidate::Elsewhere(_) | Candidate::Before(..) => candidate.skip(ReplaySkip::OtherShard),
+            Candidate::Elsewhere(..) | Candidate::Before(..) => candidate.skip(ReplaySkip::OtherShard),
             Candidate::Here(exchange, account, _) => {
                 let seen = Seen::of(&exchange);
                 if shown < limit {

@@ -11,7 +11,7 @@ use crate::job::{Delivery, Held, Lengths, MOST_IN_DOUBT, Order, Progress, Saved}
 use crate::lane::{Admit, Claims, Expected, History, LaneJob, Rounds, WindowFeed, survey};
 use crate::schedule::{Control, StartLine};
 use crate::stop::Stop;
-use crate::target::{Guard, Preparer, Target};
+use crate::target::{Guard, Portion, Preparer, Target};
 
 /// Plans the window that was asked for, and refuses one of which a part has expired.
 pub(super) fn plan_whole(store: &Store, config: &ReplayConfig) -> Result<Plan, RunError> {
@@ -39,6 +39,7 @@ impl WindowRun<'_> {
     /// What one target's lane is fed from; `held` is its part of a job.
     pub(super) fn feed(&self, target: &Target, held: Option<Held>) -> Result<WindowFeed, RunError> {
         let Self { config, store, plan, line, .. } = self;
+        let portion = config.sending.portion(target);
         let saved = held.as_ref().and_then(|held| held.saved.clone()).map(Arc::new);
         Ok(WindowFeed {
             guard: Guard::new(target.clone(), &config.sending.reach.pinned, config.sending.allow_production_target)?,
@@ -46,16 +47,17 @@ impl WindowRun<'_> {
             window: plan.window,
             filter: config.filter.clone(),
             shard: config.shard,
+            portion: portion.clone(),
             pace: config.pacing.pace.clone(),
             longest_gap: config.pacing.longest_gap,
             repeat: config.repeat,
             line: line.clone(),
-            job: held.map(|held| self.job(held, saved)).transpose()?,
+            job: held.map(|held| self.job(held, saved, portion)).transpose()?,
             preparer: Preparer::new(target.clone(), config.sending.clone()),
         })
     }
 
-    fn job(&self, held: Held, saved: Option<Arc<Saved>>) -> Result<LaneJob, RunError> {
+    fn job(&self, held: Held, saved: Option<Arc<Saved>>, portion: Option<Portion>) -> Result<LaneJob, RunError> {
         let Self { config, store, plan, line, control, stop } = self;
         let (lengths, order) = (Lengths::of(plan), order(store));
         let progress = match &saved {
@@ -65,7 +67,7 @@ impl WindowRun<'_> {
         if let Some(saved) = saved.as_ref().filter(|_| order == Order::Offset) {
             let (filter, shard) = (config.filter.clone(), config.shard);
             let (ledger, keeps_bodies) = (Ledger::new(), false);
-            let admit = Admit { window: plan.window, filter, shard, keeps_bodies, ledger, history: None };
+            let admit = Admit { window: plan.window, filter, shard, portion, keeps_bodies, ledger, history: None };
             survey(store, plan, saved, &progress, &admit, stop)?;
         }
         let most = config.sending.in_flight.min(MOST_IN_DOUBT);

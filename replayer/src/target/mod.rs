@@ -12,6 +12,7 @@ mod sender;
 mod sessions;
 mod settings;
 mod shadow;
+mod split;
 mod streams;
 mod url;
 
@@ -25,4 +26,5 @@ pub use sender::{Manner, Patience, Sender, Shot};
 pub use sessions::{Order, OrderParseError};
 pub(crate) use shadow::origin_form;
 pub use shadow::{MARKER, Preparer, ShadowRequest, Unsendable};
+pub use split::{Portion, Weight, WeightParseError};
 pub use url::{TargetScheme, TargetUrl, TargetUrlError};
