@@ -33,8 +33,16 @@ fn target(name: &str, origin: &Origin) -> String {
 
 /// A request's fields, without those by which a connection frames and names what it carries.
 fn carried(received: &Received) -> Vec<(String, Vec<u8>)> {
-    let own =
-        ["host", "umbra-shadow", "transfer-encoding", "connection", "via", "x-forwarded-for", "x-forwarded-proto"];
+    let own = [
+        "host",
+        "umbra-shadow",
+        "umbra-recorded-by",
+        "transfer-encoding",
+        "connection",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+    ];
     let fields = received.head.fields().into_iter().map(|(n, v)| (text(&n).to_lowercase(), v));
     fields.filter(|(n, _)| !own.contains(&n.as_str())).collect()
 }
