@@ -75,7 +75,7 @@ pub(crate) struct Worker {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) sampler: Sampler,
     pub(crate) rules: RulesView,
-    pub(crate) meter: Rc<Arc<Meter>>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) ids: RefCell<IdSource>,
     /// What records of this recorder say of it.
     pub(crate) provenance: String,
@@ -120,7 +120,7 @@ impl Worker {
             tls: shared.tls.clone(),
             sampler: Sampler::new(config.sample.by.clone()),
             rules: RulesView::new(&shared.rules),
-            meter: Rc::new(shared.meters.one()),
+            meter: shared.meters.one(),
             ids: RefCell::new(IdSource::new()),
             provenance: umbra_common::provenance::word(&config.instance, &config.upstream_name()),
             taps: Taps::new(Rc::clone(&outbox)),

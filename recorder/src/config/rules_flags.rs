@@ -10,7 +10,7 @@ use crate::rules::{ClientAction, RedactText, RuleText};
 #[derive(Clone, Debug, Default, clap::Args, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct RulesFlags {
-    /// A TOML file of [[rule]] and [[redact]], read again when it changes and on SIGHUP
+    /// A TOML file of rules and redaction, read again when it changes and on SIGHUP
     #[arg(long, env = "UMBRA_RULES", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<PathBuf>,

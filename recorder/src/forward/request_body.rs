@@ -25,7 +25,7 @@ pub(crate) struct RequestBody {
     gate: Option<Gate>,
     progress: Option<Progress>,
     pulse: Option<Rc<Pulse>>,
-    meter: Option<Rc<Arc<Meter>>>,
+    meter: Option<Arc<Meter>>,
 }
 
 /// How far a body has come: what the wait for a response is measured against.
@@ -87,8 +87,8 @@ impl RequestBody {
     }
 
     /// Counts the bytes that come.
-    pub(crate) fn metered(&mut self, meter: &Rc<Arc<Meter>>) {
-        self.meter = (!self.inner.is_end_stream()).then(|| Rc::clone(meter));
+    pub(crate) fn metered(&mut self, meter: &Arc<Meter>) {
+        self.meter = (!self.inner.is_end_stream()).then(|| Arc::clone(meter));
     }
 
     /// Shows the body to the tap.

@@ -27,7 +27,7 @@ pub(crate) struct ResponseBody {
     /// Tells the connection that this answer is under way.
     under_way: Option<Rc<()>>,
     pulse: Option<Rc<Pulse>>,
-    meter: Option<Rc<Arc<Meter>>>,
+    meter: Option<Arc<Meter>>,
 }
 
 #[derive(Debug)]
@@ -67,8 +67,8 @@ impl ResponseBody {
     }
 
     /// Counts the bytes that go.
-    pub(crate) fn metered(&mut self, meter: &Rc<Arc<Meter>>) {
-        self.meter = Some(Rc::clone(meter));
+    pub(crate) fn metered(&mut self, meter: &Arc<Meter>) {
+        self.meter = Some(Arc::clone(meter));
     }
 
     /// Says when it moves and when it does not, from now on.

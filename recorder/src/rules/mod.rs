@@ -1,7 +1,7 @@
 //! Rules: what is recorded of which requests, and what is taken out of the records. They change while the recorder runs.
 //!
 //! [`RulesText`] is the grammar, [`Live`](live::Live) what it compiles to: a snapshot that each worker looks at through a
-//! [`RulesView`]. [`Rules`] puts others in its place, by the rules file ([`watch`]) or the admin listener; rules that
+//! [`RulesView`]. [`Rules`] puts others in its place, by the rules file ([`watch()`]) or the admin listener; rules that
 //! cannot be used change nothing.
 
 mod counts;
