@@ -81,13 +81,21 @@ pub struct FaultyStore {
 }
 
 enum With {
-    Own(Broker, StoreUrl),
+    Own(Box<Broker>, StoreUrl),
     Proxied(Chaos, StoreUrl),
     Topic(StoreUrl),
-    Secured { broker: Box<SecuredBroker>, authority: Authority, password: Password, url: String },
+    Secured(Box<Secured>),
     File(PathBuf),
     Mounted { file: PathBuf, filler: PathBuf, _mount: Guard },
     Lockable(PathBuf, Option<Connection>),
+}
+
+/// A broker that asks for a password, with what lets a client in.
+struct Secured {
+    broker: SecuredBroker,
+    authority: Authority,
+    password: Password,
+    url: String,
 }
 
 impl FaultyStore {
@@ -97,7 +105,7 @@ impl FaultyStore {
         let file = folder.path().join("traffic.db");
         let with = match fault {
             Fault::BrokerKilled | Fault::BrokerPaused => {
-                let broker = Broker::start();
+                let broker = Box::new(Broker::start());
                 let url = broker.topic("faults");
                 With::Own(broker, url)
             }
@@ -111,9 +119,9 @@ impl FaultyStore {
             Fault::TopicDeleted | Fault::TooLarge => With::Topic(Kafka::shared().topic("faults")),
             Fault::AuthenticationRefused => {
                 let (authority, password) = (Authority::new(), Password::new());
-                let broker = Box::new(SecuredBroker::start(&authority, &password));
+                let broker = SecuredBroker::start(&authority, &password);
                 let url = broker.topic("SASL_PLAINTEXT", "faults");
-                With::Secured { broker, authority, password, url }
+                With::Secured(Box::new(Secured { broker, authority, password, url }))
             }
             Fault::DiskFull => {
                 let disk = folder.path().join("disk");
@@ -130,7 +138,7 @@ impl FaultyStore {
     pub fn url(&self) -> String {
         match &self.with {
             With::Own(_, url) | With::Proxied(_, url) | With::Topic(url) => url.to_string(),
-            With::Secured { url, .. } => url.clone(),
+            With::Secured(secured) => secured.url.clone(),
             With::File(file) | With::Lockable(file, _) | With::Mounted { file, .. } => {
                 format!("sqlite:{}", file.display())
             }
@@ -144,9 +152,12 @@ impl FaultyStore {
         if self.url().starts_with("kafka:") {
             text += "[store.kafka]\nmessage.timeout.ms = 2000\nreconnect.backoff.max.ms = 500\n";
         }
-        if let With::Secured { password, .. } = &self.with {
+        if let With::Secured(secured) = &self.with {
             text += "security.protocol = 'SASL_PLAINTEXT'\n";
-            text += &format!("sasl.mechanism = 'PLAIN'\nsasl.username = '{USER}'\nsasl.password = '{}'\n", password.0);
+            text += &format!(
+                "sasl.mechanism = 'PLAIN'\nsasl.username = '{USER}'\nsasl.password = '{}'\n",
+                secured.password.0
+            );
         }
         std::fs::write(&path, text).unwrap();
         path
@@ -161,7 +172,7 @@ impl FaultyStore {
             With::Proxied(chaos, _) => chaos.set(Mode::Throttle(10 << 10)),
             With::Topic(url) if self.fault == Fault::TopicDeleted => delete_topic(url),
             With::Topic(url) => limit_messages(url, "700"),
-            With::Secured { broker, authority, .. } => broker.change(authority, &Password::new()),
+            With::Secured(secured) => secured.broker.change(&secured.authority, &Password::new()),
             With::Mounted { filler, .. } => fill(filler),
             With::File(file) => {
                 for name in ["traffic.db", "traffic.db-wal", "traffic.db-shm"] {
@@ -185,7 +196,10 @@ impl FaultyStore {
             With::Own(broker, _) => broker.restart(),
             With::Proxied(chaos, _) => chaos.set(Mode::Pass),
             With::Topic(url) if self.fault == Fault::TooLarge => limit_messages(url, "1048588"),
-            With::Secured { broker, authority, password, .. } => broker.change(authority, password),
+            With::Secured(secured) => {
+                let Secured { broker, authority, password, .. } = &mut **secured;
+                broker.change(authority, password);
+            }
             With::Mounted { filler, .. } => std::fs::remove_file(filler).unwrap(),
             // A recorder makes both anew.
             With::Topic(_) | With::File(_) => {}

@@ -84,7 +84,7 @@ fn kill_and_resume(store: &TestStore, delivery: &str, pace: &[&str], kills: &[us
     let most = CONNECTIONS * u32::try_from(kills.len()).unwrap();
     let again = report["targets"][0]["sent_again"].as_u64().unwrap();
     let left_out = report["targets"][0]["ledger"]["skipped"]["in_doubt"].as_u64().unwrap();
-    println!(
+    eprintln!(
         "{delivery}: {twice} came twice, {missing} never; the last run sent {again} again and left {left_out} out"
     );
     if delivery == "at-least-once" {

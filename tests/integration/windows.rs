@@ -141,7 +141,9 @@ fn four_processes_send_each_exchange_once_on_one_clock() {
     let processes = shards.map(|shard| start(store.url(), &receiver, &flags(shard)));
     receiver.wait_for(1);
     assert!(Timestamp::now() >= at, "something was sent before the start");
-    processes.map(|process| process.finish().expect(0));
+    for process in processes {
+        process.finish().expect(0);
+    }
     assert_eq!(counts(&receiver), each(1, 800));
     let shown = replayer(&["job", "show", "four", "--store", store.url(), "--output", "json"]).finish().expect(0);
     let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
@@ -219,9 +221,9 @@ fn what_a_transaction_leaves_in_the_log_is_passed_over() {
         }
         producer.flush(longest).unwrap();
         if is_kept {
-            producer.commit_transaction(longest).unwrap()
+            producer.commit_transaction(longest).unwrap();
         } else {
-            producer.abort_transaction(longest).unwrap()
+            producer.abort_transaction(longest).unwrap();
         }
     }
     let receiver = Receiver::start();

@@ -150,9 +150,11 @@ mod tests {
     fn a_thousand_that_grow_slowly_leave_the_reserve_to_small_ones() {
         let budget = Budget::new(64 * MIB);
         let mut slow: Vec<_> = (0..1000).map(|_| budget.take(0).unwrap()).collect();
-        let mut growing = true;
-        while growing {
-            growing = slow.iter_mut().filter_map(|permit| permit.grow(1024).ok()).count() > 0;
+        loop {
+            let grown = slow.iter_mut().filter_map(|permit| permit.grow(1024).ok()).count();
+            if grown == 0 {
+                break;
+            }
         }
         let (least, most) = (slow.iter().map(|p| p.bytes).min().unwrap(), slow.iter().map(|p| p.bytes).max().unwrap());
         assert!(most <= 2 * least, "shared alike: {least} to {most}");

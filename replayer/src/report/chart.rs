@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let short = [0.0, 0.256, 3.14159, 250.4, 12_345.0, 2_500_000.0].map(number);
+        let short = [0.0, 0.256, 3.149, 250.4, 12_345.0, 2_500_000.0].map(number);
         assert_eq!(short, ["0.00", "0.26", "3.1", "250", "12.3k", "2.50M"]);
     }
 }
