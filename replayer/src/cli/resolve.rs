@@ -18,6 +18,7 @@ use crate::command::{
 };
 use crate::job::{JobLook, JobsConfig};
 use crate::read::Filter;
+use crate::schedule::Repeat;
 use crate::target::Order;
 use crate::traffic::{IdPrefix, Output, Screen};
 
@@ -55,6 +56,9 @@ pub(super) fn plan(flags: ReplayFlags, diff: bool) -> Result<Command, ConfigErro
     let (log_format, config) = window(flags)?;
     if config.job.is_some() {
         return Err(ConfigError::Unused("--job", "a plan is printed and not kept"));
+    }
+    if config.repeat != Repeat::ONCE {
+        return Err(ConfigError::Unused("--loop", "a plan is of one round, and each round takes as long"));
     }
     Ok(Command { log_format, action: Action::Plan { config, diff } })
 }

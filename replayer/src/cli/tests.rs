@@ -198,6 +198,7 @@ fn traffic_is_listed_shown_and_tailed() {
     assert!(matches!(look("show 0199d0c"), Look::Show(_)));
     assert!(matches!(look("top --limit 5"), Look::Top { limit: 5, .. }));
     assert!(error("list --follow --to now").contains("--to has no meaning here"));
+    assert!(parse("plan --store sqlite:t.db --from -1h --loop 2").unwrap_err().contains("--loop has no meaning here"));
     assert!(error("top --limit 0").contains("--limit is zero"));
     assert!(error("top --output har").contains("use table or json"));
     assert!(error("show 0199d0c --where status==200").contains("--where has no meaning here"));

@@ -11,6 +11,7 @@ use umbra_common::store::{Plan, Store};
 use umbra_common::time::Timestamp;
 
 use super::rehearsal::Rehearsal;
+use super::window::plan_whole;
 use crate::change::{self, Changes, Tally};
 use crate::command::ReplayConfig;
 use crate::error::{ExitStatus, RunError};
@@ -35,7 +36,7 @@ pub(super) fn print(
     out: &mut dyn Write,
 ) -> Result<ExitStatus, RunError> {
     let store = Store::open(&config.store)?;
-    let plan = store.plan(config.window)?;
+    let plan = plan_whole(&store, config)?;
     writeln!(out, "window {}, pace {}", config.window, config.pacing)?;
     print_offsets(&plan, out)?;
     let ledger = Ledger::new();
