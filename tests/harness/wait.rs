@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a condition may take. Far more than anything here needs, so that a busy machine fails no test.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Between two looks at a condition.
 const INTERVAL: Duration = Duration::from_millis(5);

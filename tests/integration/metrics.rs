@@ -95,6 +95,8 @@ fn every_metric_moves_when_what_it_counts_happens() {
             .ask(&format!("PUT /rules HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{text}", text.len()))
             .status()
     };
+    // Its body is looked into by the rules that are in force then.
+    eventually("the malformed one is recorded", || recorder.status()["ledger"]["open"] == 0);
     assert_eq!((put("what"), put("[[rule]]\nname = 'all'\nsample = '99%'\n")), (400, 200));
     eventually("all are recorded", || recorder.status()["ledger"]["open"] == 0);
     // One more that is under way.

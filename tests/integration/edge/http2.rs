@@ -311,7 +311,8 @@ fn a_connection_has_so_many_streams() {
     client.get(5, "/");
     let reset = client.until(kind::RST_STREAM);
     assert_eq!((reset.stream, CODES[reset.error() as usize]), (5, "refused_stream"));
-    assert_eq!(recorder.metric("umbra_recorder_http2_stream_errors_total{code=\"refused_stream\"}"), 1);
+    let counted = "umbra_recorder_http2_stream_errors_total{code=\"refused_stream\"}";
+    eventually("it is counted", || recorder.metric(counted) == 1);
     // One that ends makes room.
     client.send(frame(kind::DATA, END_STREAM, 1, b"abc"));
     assert_eq!(client.until(kind::HEADERS).status(), 200);
