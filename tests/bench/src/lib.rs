@@ -17,6 +17,7 @@ pub mod half_load;
 pub mod idle;
 pub mod load;
 pub mod machine;
+pub mod memory;
 pub mod receiver;
 pub mod recorder;
 pub mod replayer;

@@ -14,6 +14,7 @@ use umbra_tests::stores::TestStore;
 
 use crate::broker::Kafka;
 use crate::load::{Load, Loader};
+use crate::memory::Memory;
 use crate::receiver::{self, Receiver};
 use crate::stop::Stop;
 use crate::timing::Timing;
@@ -31,6 +32,10 @@ pub struct Options {
     /// Requests of the run at full speed.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
     pub requests: u32,
+    /// Also replay so many, as fast as it goes, and look at the memory: 10000000 for the figure of the design. They take
+    /// half a kilobyte of disk each.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(100_000..=100_000_000))]
+    pub records: Option<u32>,
     /// Brokers to replay from, as host:port; started here from Apache's jars where not given.
     #[arg(long)]
     pub kafka: Option<String>,
@@ -138,6 +143,14 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         fastest / peer,
         run.cpu_per_request()
     )?;
+    if let Some(records) = options.records {
+        eprintln!("{records} records");
+        let grid = Grid::write(ANY_RATE, records, TestStore::sqlite())?;
+        let mut memory = Memory::default();
+        let max = ["--rate".into(), "max".into()];
+        let run = grid.watched(&max, options.connections, &receiver, stop, &mut |pid| memory.look(pid))?;
+        writeln!(out, "{} of {records} records received: {memory}", run.received.len())?;
+    }
     Ok(())
 }
 
@@ -170,6 +183,17 @@ impl Grid {
     }
 
     fn replay(&self, pace: &[String], connections: u32, to: &Receiver, stop: &Stop) -> anyhow::Result<Run> {
+        self.watched(pace, connections, to, stop, &mut |_| {})
+    }
+
+    fn watched(
+        &self,
+        pace: &[String],
+        connections: u32,
+        to: &Receiver,
+        stop: &Stop,
+        watch: &mut dyn FnMut(u32),
+    ) -> anyhow::Result<Run> {
         let mut command = Command::new(binary::path("umbra-replayer")?);
         command
             .args(["replay", "--store", self.store.url(), "--target", &format!("bench=http://{}", to.addr())])
@@ -177,7 +201,7 @@ impl Grid {
             .args(["--connections", &connections.to_string()])
             .args(pace);
         let before = usage::cpu_of_ended_children();
-        running::output(&mut command, self.store.directory(), stop)?;
+        running::watched(&mut command, self.store.directory(), stop, watch)?;
         let run = Run { received: to.take(), cpu: usage::cpu_of_ended_children() - before };
         ensure!(!run.received.is_empty(), "the replayer ended well and sent nothing");
         Ok(run)

@@ -92,6 +92,11 @@ fn signal(name: &str, to: &[u32]) {
 
 /// Runs a program to its end, or until the bench is interrupted, and gives what it said.
 pub fn output(command: &mut Command, dir: &Path, stop: &Stop) -> anyhow::Result<String> {
+    watched(command, dir, stop, &mut |_| {})
+}
+
+/// The same, calling `watch` with its process id meanwhile.
+pub fn watched(command: &mut Command, dir: &Path, stop: &Stop, watch: &mut dyn FnMut(u32)) -> anyhow::Result<String> {
     let said = dir.join("output.txt");
     let file = std::fs::File::create(&said)?;
     let mut child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
@@ -103,7 +108,10 @@ pub fn output(command: &mut Command, dir: &Path, stop: &Stop) -> anyhow::Result<
         stop.check()?;
         match child.try_wait()? {
             Some(status) => break status,
-            None => sleep(LOOK),
+            None => {
+                watch(child.id());
+                sleep(LOOK);
+            }
         }
     };
     let said = std::fs::read_to_string(&said)?;
