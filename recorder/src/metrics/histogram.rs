@@ -71,7 +71,7 @@ impl Sum {
 impl EncodeMetric for Sum {
     fn encode(&self, mut to: MetricEncoder<'_>) -> Result<(), Error> {
         let seconds = |nanos: u64| nanos as f64 / 1e9;
-        let bounds = BOUNDS.iter().map(|bound| seconds(*bound)).chain([f64::MAX]);
+        let bounds = BOUNDS.iter().map(|bound| seconds(*bound)).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(self.counts).collect();
         to.encode_histogram::<NoLabelSet>(seconds(self.nanos), self.counts.iter().sum(), &buckets, None)
     }
@@ -83,6 +83,11 @@ impl EncodeMetric for Sum {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::collector::Collector;
+    use prometheus_client::encoding::DescriptorEncoder;
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     #[test]
@@ -94,5 +99,28 @@ mod tests {
         let sum = Sum::of(&histogram);
         assert_eq!((sum.counts[0], sum.counts[1], sum.counts[17]), (2, 2, 1));
         assert_eq!(sum.nanos, 60_000_005_002);
+    }
+
+    #[test]
+    fn the_last_bucket_holds_everything() {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Waited));
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        // Prometheus gives no quantile of a histogram without it.
+        assert!(text.contains("waited_bucket{le=\"+Inf\"} 2\n"), "{text}");
+    }
+
+    #[derive(Debug)]
+    struct Waited;
+
+    impl Collector for Waited {
+        fn encode(&self, mut to: DescriptorEncoder<'_>) -> Result<(), Error> {
+            let histogram = Histogram::default();
+            for time in [Duration::from_millis(1), Duration::from_hours(1)] {
+                histogram.observe(time);
+            }
+            Sum::of(&histogram).encode(to.encode_descriptor("waited", "A wait", None, MetricType::Histogram)?)
+        }
     }
 }
