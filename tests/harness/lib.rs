@@ -3,7 +3,7 @@
 //! [`origin`] is what stands behind a recorder or is the target of a replayer, and remembers each request to the byte;
 //! it, and the raw client, read HTTP by [`wire`], which shares no parser with the programs under test. [`receiver`]
 //! takes thousands of requests and counts them. [`grpc`] is a real gRPC service. [`chaos`] breaks connections, [`faults`]
-//! stores. [`proxies`] are other people's, with their mirrors. [`process`] runs the programs as their users do, and [`wait`]
+//! stores. [`deployed`] is what `deploy/` ships; [`proxies`] are other people's, by its configurations. [`process`] runs the programs as their users do, and [`wait`]
 //! is the only way a test waits.
 //!
 //! Whatever goes wrong in here fails the test that is running.
@@ -19,6 +19,7 @@ pub mod arrivals;
 pub mod certificates;
 pub mod chaos;
 pub mod curl;
+pub mod deployed;
 pub mod dns;
 pub mod exchanges;
 pub mod faults;

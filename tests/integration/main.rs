@@ -22,6 +22,7 @@ mod carrying;
 mod configuration;
 mod control;
 mod controlled;
+mod deployment;
 mod dialing;
 mod draining;
 mod edge;

@@ -65,7 +65,7 @@ fn assert_is_the_request(exchange: &Exchange) {
 
 #[test]
 fn what_envoy_mirrors_is_recorded_as_its_client_sent_it() {
-    let exchanges = mirrored(|origin, sink| Proxy::envoy(origin, sink, false));
+    let exchanges = mirrored(Proxy::envoy_mirror);
     for exchange in &exchanges {
         assert_is_the_request(exchange);
         assert_eq!(text(&exchange.request.authority), "API.example.com:8443");
@@ -83,13 +83,14 @@ fn what_envoy_mirrors_is_recorded_as_its_client_sent_it() {
 }
 
 #[test]
-fn what_envoy_mirrors_by_http2_is_recorded_as_its_client_sent_it() {
+fn what_envoy_mirrors_by_its_route_for_grpc_is_recorded_as_its_client_sent_it() {
     let (upstream, store) = (Receiver::start(), TestStore::sqlite());
     let sink = TestRecorder::with(&["--store", store.url(), "--sink"]);
-    let proxy = Proxy::envoy(upstream.addr(), sink.addr(), true);
+    let proxy = Proxy::envoy_mirror(upstream.addr(), sink.addr());
     let mut client = Http2Client::connect(proxy.addr());
-    let request = Request::post("http://api.example.com:8443/x?y").header("x-a", "1").body(Bytes::from_static(b"body"));
-    assert_eq!(client.exchange(request.unwrap()).head.status(), 200);
+    let request = Request::post("http://api.example.com:8443/x?y").header("content-type", "application/grpc");
+    let request = request.header("x-a", "1").body(Bytes::from_static(b"body")).unwrap();
+    assert_eq!(client.exchange(request).head.status(), 200);
     sink.until("the copy is recorded", |ledger| ledger.state("recorded") == 1);
     drop((client, proxy));
     sink.drain();
@@ -97,14 +98,14 @@ fn what_envoy_mirrors_by_http2_is_recorded_as_its_client_sent_it() {
     let request = &exchange.request;
     assert_eq!((request.version, text(&request.authority)), (HttpVersion::Http2, "api.example.com:8443".into()));
     assert_eq!((text(&request.target), &request.body.bytes[..]), ("/x?y".into(), &b"body"[..]));
-    assert_eq!(fields(&exchange), are(&[("x-a", "1")]));
+    assert_eq!(fields(&exchange), are(&[("content-type", "application/grpc"), ("x-a", "1")]));
 }
 
 #[test]
 fn a_grpc_call_that_envoy_mirrors_is_recorded_and_disturbs_nobody() {
     let (greeter, store) = (Greeter::start(), TestStore::sqlite());
     let sink = TestRecorder::with(&["--store", store.url(), "--sink"]);
-    let proxy = Proxy::envoy(greeter.addr(), sink.addr(), true);
+    let proxy = Proxy::envoy_mirror(greeter.addr(), sink.addr());
     let mut client = GrpcClient::connect(proxy.addr(), "greeter.example.com");
     client.say_hello(tonic::Request::new(hello("mirror", 1))).unwrap();
     assert_eq!(greeter.wait_for(1).len(), 1);
@@ -118,7 +119,7 @@ fn a_grpc_call_that_envoy_mirrors_is_recorded_and_disturbs_nobody() {
 
 #[test]
 fn what_nginx_mirrors_is_recorded_as_its_client_sent_it() {
-    for exchange in mirrored(Proxy::nginx) {
+    for exchange in mirrored(Proxy::nginx_mirror) {
         assert_is_the_request(&exchange);
         // nginx's $host has no port and is in lower case: its configuration says what the host is.
         let expected = [
@@ -136,7 +137,7 @@ fn what_nginx_mirrors_is_recorded_as_its_client_sent_it() {
 
 #[test]
 fn what_a_lua_action_of_haproxy_copies_is_recorded() {
-    for exchange in mirrored(Proxy::haproxy) {
+    for exchange in mirrored(Proxy::haproxy_mirror) {
         assert_is_the_request(&exchange);
         let mut fields = fields(&exchange);
         fields.sort();

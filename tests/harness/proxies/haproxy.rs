@@ -2,54 +2,42 @@
 
 use std::net::SocketAddr;
 
-use tempfile::TempDir;
+use super::{Proxy, SERVICE, SINK, installed};
+use crate::deployed;
+use crate::process::{Finished, Process};
 
-use super::Proxy;
-
-/// Gives the sink what the client sent, without waiting for its answer.
-const MIRROR: &str = r#"
-core.register_action("umbra_mirror", { "http-req" }, function(txn)
-  local headers = txn.http:req_get_headers()
-  local host = headers["host"] and headers["host"][0] or ""
-  headers["host"] = { [0] = (string.gsub(host, "^([^:]*)", "%1-shadow", 1)) }
-  local method = string.lower(txn.sf:method())
-  local url = "http://SINK" .. txn.sf:pathq()
-  local body = txn.sf:req_body()
-  core.register_task(function()
-    local client = core.httpclient()
-    client[method](client, { url = url, headers = headers, body = body })
-  end)
-end)
-"#;
+const PACKAGE: &str = "apt-get install haproxy";
 
 impl Proxy {
-    /// HAProxy before `origin`, with a Lua action that sends everything to `sink` too.
+    /// HAProxy before `service`, with a Lua action that sends everything to `sink` too.
     #[track_caller]
-    pub fn haproxy(origin: SocketAddr, sink: SocketAddr) -> Self {
-        let configure = |at: SocketAddr, directory: &TempDir| {
-            let script = directory.path().join("mirror.lua");
-            std::fs::write(&script, MIRROR.replace("SINK", &sink.to_string())).unwrap();
-            format!(
-                "global
-  lua-load {}
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 10s
-  timeout server 10s
-  option http-buffer-request
-frontend f
-  bind {at}
-  http-request lua.umbra_mirror
-  default_backend b
-backend b
-  server s {origin}
-",
-                script.display()
-            )
-        };
-        Self::start("haproxy", "apt-get install haproxy", configure, |file| {
-            ["-db", "-f", file].map(str::to_owned).to_vec()
-        })
+    pub fn haproxy_mirror(service: SocketAddr, sink: SocketAddr) -> Self {
+        Self::haproxy("mirror.cfg", ":8080", service, Some(sink))
     }
+
+    /// HAProxy before staging's `service`, which takes the shadow host alone.
+    #[track_caller]
+    pub fn haproxy_shadow(service: SocketAddr) -> Self {
+        Self::haproxy("shadow-host.cfg", ":8090", service, None)
+    }
+
+    #[track_caller]
+    fn haproxy(file: &str, port: &str, service: SocketAddr, sink: Option<SocketAddr>) -> Self {
+        let configure = |at: SocketAddr, directory: &tempfile::TempDir| {
+            if let Some(sink) = sink {
+                let script = deployed::text_with("proxies/haproxy/mirror.lua", &[(SINK, sink.to_string())]);
+                std::fs::write(directory.path().join("mirror.lua"), script).unwrap();
+            }
+            let places = [(port, at.to_string()), (SERVICE, service.to_string())];
+            deployed::text_with(&format!("proxies/haproxy/{file}"), &places)
+        };
+        Self::start("haproxy", PACKAGE, configure, |file| ["-db", "-f", file].map(str::to_owned).to_vec())
+    }
+}
+
+/// HAProxy's own check of a shipped configuration, as it stands there.
+#[track_caller]
+pub fn check(file: &str) -> Finished {
+    let file = deployed::path(file);
+    Process::start(installed("haproxy", PACKAGE).to_str().unwrap(), &["-c", "-f", file.to_str().unwrap()], &[]).finish()
 }

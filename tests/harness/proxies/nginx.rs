@@ -1,23 +1,42 @@
-//! nginx with its mirror module.
+//! nginx, with its mirror module.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::Proxy;
+use super::{Proxy, SERVICE, SINK, installed};
+use crate::deployed;
+use crate::process::{Finished, Process};
+
+const PACKAGE: &str = "apt-get install nginx-light";
 
 impl Proxy {
-    /// nginx before `origin`, which mirrors everything to `sink` with the shadow host.
+    /// nginx before `service`, which mirrors everything to `sink` with the shadow host.
     #[track_caller]
-    pub fn nginx(origin: SocketAddr, sink: SocketAddr) -> Self {
+    pub fn nginx_mirror(service: SocketAddr, sink: SocketAddr) -> Self {
+        let places = |at| [("listen 8080", at), (SERVICE, service.to_string()), (SINK, sink.to_string())];
+        Self::nginx(|at| deployed::text_with("proxies/nginx/mirror.conf", &places(format!("listen {at}"))))
+    }
+
+    /// nginx before staging's `service`, which takes the shadow host alone.
+    #[track_caller]
+    pub fn nginx_shadow(service: SocketAddr) -> Self {
+        let places = |at| [("listen 8090", at), (SERVICE, service.to_string())];
+        Self::nginx(|at| deployed::text_with("proxies/nginx/shadow-host.conf", &places(format!("listen {at}"))))
+    }
+
+    #[track_caller]
+    fn nginx(servers: impl Fn(SocketAddr) -> String) -> Self {
+        let configure = |at, directory: &TempDir| around(&servers(at), directory.path());
         let arguments = |file: &str| ["-e", "stderr", "-c", file].map(str::to_owned).to_vec();
-        let configure =
-            |at, directory: &TempDir| configuration(at, origin, sink, &directory.path().display().to_string());
-        Self::start("nginx", "apt-get install nginx-light", configure, arguments)
+        Self::start("nginx", PACKAGE, configure, arguments)
     }
 }
 
-fn configuration(at: SocketAddr, origin: SocketAddr, sink: SocketAddr, directory: &str) -> String {
+/// What stands around a file of `conf.d`.
+fn around(servers: &str, directory: &Path) -> String {
+    let directory = directory.display();
     format!(
         "daemon off;
 master_process off;
@@ -31,22 +50,19 @@ http {{
   fastcgi_temp_path {directory}/fastcgi;
   uwsgi_temp_path {directory}/uwsgi;
   scgi_temp_path {directory}/scgi;
-  server {{
-    listen {at};
-    location / {{
-      mirror /umbra-mirror;
-      proxy_set_header Host $http_host;
-      proxy_pass http://{origin};
-    }}
-    location = /umbra-mirror {{
-      internal;
-      proxy_http_version 1.1;
-      proxy_set_header Connection \"\";
-      proxy_set_header Host $host-shadow;
-      proxy_pass http://{sink}$request_uri;
-    }}
-  }}
+{servers}
 }}
 "
     )
+}
+
+/// nginx's own check of a shipped file of `conf.d`, as it stands there.
+#[track_caller]
+pub fn check(file: &str) -> Finished {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = directory.path().join("nginx.conf");
+    let include = format!("include {};", deployed::path(file).display());
+    std::fs::write(&whole, around(&include, directory.path())).unwrap();
+    let arguments = ["-t", "-e", "stderr", "-c", whole.to_str().unwrap()];
+    Process::start(installed("nginx", PACKAGE).to_str().unwrap(), &arguments, &[]).finish()
 }

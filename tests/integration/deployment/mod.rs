@@ -1,0 +1,3 @@
+//! What `deploy/` ships does what it says.
+
+mod proxies;
