@@ -91,11 +91,13 @@ fn twenty_restarts_fail_no_request_of_wrk_h2load_or_a_client_that_always_connect
     seen += leave(recorder);
     assert_eq!(wrk.failed, 0, "{}", wrk.said);
     assert_eq!(h2.failed, 0, "{}", h2.said);
-    assert_eq!(seen, origin.count(), "each request that was seen has reached the origin");
-    let answered = hammered + called + h2.answered + wrk.answered;
-    // What was under way on wrk's connections when it was stopped is all that nobody has read.
-    let unread = seen - answered;
-    assert!(unread <= WRK as usize, "{seen} seen; {hammered}, {called}, {h2:?}, {wrk:?} answered");
+    let (answered, reached) = (hammered + called + h2.answered + wrk.answered, origin.count());
+    // wrk gives up what is under way when it is stopped: that much may be unread, or cancelled before the origin has it.
+    assert!(
+        (answered..=seen).contains(&reached),
+        "{reached} of {seen} have reached the origin, {answered} are answered"
+    );
+    assert!(seen - answered <= WRK as usize, "{seen} seen; {hammered}, {called}, {h2:?}, {wrk:?} answered");
     assert_eq!(store.exchanges().len(), seen);
 }
 
