@@ -13,6 +13,7 @@
 mod accept;
 mod admin;
 mod answer;
+mod begun;
 mod certificate;
 pub mod config;
 mod deadlines;

@@ -13,6 +13,7 @@ use umbra_common::store::{StoreError, StoreHealth, StoreState, open_append, open
 
 use crate::accept::{self, Admission, Inherited, Sockets, tls_settings};
 use crate::admin::{self, View};
+use crate::begun::{Beginnings, Begun};
 use crate::certificate::{self, Certificate};
 use crate::config::{Config, ConfigError};
 use crate::heartbeat::Heartbeat;
@@ -34,11 +35,11 @@ pub struct Recorder {
     phase: watch::Sender<Phase>,
     store_deadline: Arc<OnceLock<Instant>>,
     drain_asked: Arc<Notify>,
-    workers: Vec<JoinHandle<io::Result<()>>>,
+    workers: Vec<JoinHandle<()>>,
     store: Option<JoinHandle<()>>,
     /// Looks at the rules file, where there is one.
     rules: Option<JoinHandle<()>>,
-    admin: Option<(watch::Sender<()>, JoinHandle<io::Result<()>>)>,
+    admin: Option<(watch::Sender<()>, JoinHandle<()>)>,
     _certificate: Option<certificate::Watcher>,
 }
 
@@ -77,8 +78,8 @@ pub enum StartError {
     /// The library refuses to do TLS.
     #[error("cannot set up TLS towards clients: {0}")]
     Tls(#[from] rustls::Error),
-    /// The system gives no thread.
-    #[error("cannot start a thread: {0}")]
+    /// The system gives no thread, or a thread cannot have what it needs.
+    #[error("cannot start a thread: {0}; see the limits on processes and open files (ulimit -u, ulimit -n)")]
     Thread(io::Error),
 }
 
@@ -189,18 +190,24 @@ impl Recorder {
             admin: None,
             _certificate: certificate,
         };
+        // Let go of before the recorder on the way out, whose store's thread ends when nobody has the queue.
+        let batches = batches;
+        let mut beginnings = Beginnings::of(listeners.len() + 1);
         recorder.store = Some(thread("umbra-store", move || store_thread.run())?);
         for (n, listeners) in listeners.into_iter().enumerate() {
             let (shared, batches, phases) = (Arc::clone(&recorder.shared), batches.clone(), phases.clone());
-            let run = move || worker::run(&shared, n, listeners, batches, phases);
-            recorder.workers.push(thread(&format!("umbra-worker-{n}"), run)?);
+            let run = move |begun: &Begun| worker::run(&shared, n, listeners, batches, phases, begun);
+            let worker = beginnings.thread(&format!("umbra-worker-{n}"), run);
+            recorder.workers.push(worker.map_err(StartError::Thread)?);
         }
         if let Some(file) = recorder.shared.rules.file().cloned() {
             // Ends with the admin listener, which holds the other end of what it waits for.
             let rules = Arc::clone(&recorder.shared.rules);
             recorder.rules = Some(thread("umbra-rules", move || rules::watch(&rules, &file, &rules_asked))?);
         }
-        recorder.admin = Some((stop, thread("umbra-admin", move || admin::run(admin_listener, &view, stopped))?));
+        let admin = beginnings.thread("umbra-admin", move |begun| admin::run(admin_listener, &view, stopped, begun));
+        recorder.admin = Some((stop, admin.map_err(StartError::Thread)?));
+        beginnings.wait().map_err(StartError::Thread)?;
         Ok(recorder)
     }
 
@@ -268,7 +275,7 @@ impl Recorder {
         }
         self.phase.send_replace(Phase::Draining(Drain { deadline: now + time - time / STORE_PART, to_successor }));
         for worker in self.workers.drain(..) {
-            joined(worker.join());
+            joined(&worker.join());
         }
         // The last worker has let go of the queue, which ends the store's thread.
         if let Some(store) = self.store.take()
@@ -278,10 +285,10 @@ impl Recorder {
         }
         if let Some((stop, admin)) = self.admin.take() {
             drop(stop);
-            joined(admin.join());
+            joined(&admin.join());
         }
         if let Some(rules) = self.rules.take() {
-            joined(rules.join().map(Ok));
+            joined(&rules.join());
         }
     }
 }
@@ -303,10 +310,8 @@ fn thread<T: Send + 'static>(
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
 }
 
-fn joined(ended: std::thread::Result<io::Result<()>>) {
-    match ended {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "a thread could not run"),
-        Err(_) => tracing::error!("a thread panicked"),
+fn joined(ended: &std::thread::Result<()>) {
+    if ended.is_err() {
+        tracing::error!("a thread panicked");
     }
 }

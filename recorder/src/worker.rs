@@ -14,6 +14,7 @@ use umbra_common::exchange::{IdSource, Scheme};
 use umbra_common::ledger::{Ledger, RecordOutcome};
 
 use crate::accept::{self, Admission, Closing, HANDSHAKE};
+use crate::begun::Begun;
 use crate::config::{Config, EdgeConfig, Mode};
 use crate::deadlines::{Deadlines, LOOK};
 use crate::forward::Forwarder;
@@ -207,11 +208,13 @@ pub(crate) fn run(
     listeners: Vec<std::net::TcpListener>,
     batches: Sender<Batch>,
     mut phase: watch::Receiver<Phase>,
+    begun: &Begun,
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     runtime.block_on(async {
         let worker = Worker::new(shared, batches);
         let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<std::io::Result<Vec<_>>>()?;
+        begun.now();
         tokio::task::spawn_local(Rc::clone(&worker.outbox).keep_handing_over());
         let turns = Arc::clone(shared);
         tokio::task::spawn_local(Rc::clone(&worker).look_over(move || turns.heartbeat.beat(n)));

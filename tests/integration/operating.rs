@@ -4,8 +4,10 @@ use umbra_common::exchange::Ending;
 use umbra_tests::origin::Origin;
 use umbra_tests::recorder::TestRecorder;
 use umbra_tests::stores::TestStore;
+use umbra_tests::wait::eventually;
 
 use crate::both_stores::on_both_stores;
+use crate::programs::recorder_with_files;
 
 /// The value of one sample in the text format of Prometheus.
 fn metric(text: &str, sample: &str) -> f64 {
@@ -68,4 +70,30 @@ on_both_stores! {
         assert_eq!(authorities, ["api.example.com:8080", "plain.example.com"]);
         assert!(exchanges.iter().all(|e| e.ending == Ending::Sunk && &e.request.body.bytes[..] == b"body"));
     }
+}
+
+#[test]
+fn a_recorder_starts_with_all_its_threads_or_says_what_it_lacks() {
+    let (origin, store) = (Origin::start(), TestStore::sqlite());
+    let upstream = origin.url();
+    let flags = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "4"];
+    let flags = [&flags[..], &["--store", store.url(), "--upstream", &upstream]].concat();
+    let mut without_threads = 0;
+    for files in 8..200 {
+        let mut process = recorder_with_files(files, &flags);
+        eventually("a start or an end", || process.stderr().contains("listening on") || !process.is_running());
+        if process.is_running() {
+            process.signal("TERM");
+            let finished = process.finish().expect(0);
+            assert!(!finished.stderr.contains("could not"), "{}", finished.stderr);
+            assert!(without_threads > 0, "no number of files is enough to begin and too few for each thread");
+            return;
+        }
+        let finished = process.finish();
+        assert!(!finished.stderr.contains("panicked"), "{files} files: {}", finished.stderr);
+        // Below some number not even the program's libraries are found.
+        let refused = finished.status == Some(1) && finished.stderr.contains("ulimit -n");
+        without_threads += usize::from(refused);
+    }
+    panic!("it never started");
 }

@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, watch};
 use umbra_common::store::{SpoolFigures, StoreHealth};
 
+use crate::begun::Begun;
 use crate::metrics;
 use crate::queue::Batch;
 use crate::rules::ReadNow;
@@ -85,7 +86,12 @@ struct Desk {
 }
 
 /// Answers until `stop` is dropped.
-pub(crate) fn run(listener: TcpListener, view: &Arc<View>, mut stop: watch::Receiver<()>) -> std::io::Result<()> {
+pub(crate) fn run(
+    listener: TcpListener,
+    view: &Arc<View>,
+    mut stop: watch::Receiver<()>,
+    begun: &Begun,
+) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -94,8 +100,9 @@ pub(crate) fn run(listener: TcpListener, view: &Arc<View>, mut stop: watch::Rece
             access: Access::new(view.shared.config.admin.token()),
             view: Arc::clone(view),
         });
-        tokio::task::spawn_local(accept(listener, desk));
         let mut hangup = signal(SignalKind::hangup())?;
+        begun.now();
+        tokio::task::spawn_local(accept(listener, desk));
         loop {
             tokio::select! {
                 _ = hangup.recv() => view.read_rules(),
