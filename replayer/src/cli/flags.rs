@@ -81,8 +81,9 @@ pub(super) struct SendFlags {
     #[arg(long, env = "UMBRA_REPORT", value_name = "FILE", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub report: Vec<PathBuf>,
-    /// Exit with 99 if this holds at the end: error_rate>1%, lag_p99>50ms, status_changed>0.5%, failed>0, …
-    #[arg(long, env = "UMBRA_FAIL_IF", value_name = "EXPR", value_delimiter = ',')]
+    /// Exit with 99 if this holds at the end: error_rate>1%, lag_p99>50ms, status_changed>0.5%, failed>0, … (--help names
+    /// all figures).
+    #[arg(long, env = "UMBRA_FAIL_IF", value_name = "EXPR", value_delimiter = ',', long_help = Gate::help())]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fail_if: Vec<Gate>,
 }

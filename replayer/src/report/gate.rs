@@ -4,9 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use umbra_common::rate::Rate;
+use umbra_common::size::ByteSize;
 use umbra_common::time::HumanDuration;
 
-use super::{Quantiles, TargetReport};
+use super::figure::{Figure, Unit};
+use super::{Report, TargetReport};
 use crate::text::serde_as_text;
 
 /// `FIGURE>VALUE` or `FIGURE<VALUE`: a run that crosses it exits with 99.
@@ -18,106 +21,44 @@ pub struct Gate {
     text: String,
 }
 
-/// What a gate can look at, for each target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Figure {
-    ErrorRate,
-    StatusChanged,
-    Failed,
-    Dropped,
-    Skipped,
-    Answered,
-    Lag(Quantile),
-    Latency(Quantile),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Quantile {
-    P50,
-    P90,
-    P99,
-    P999,
-    Max,
-}
-
-/// What a figure counts in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    Percent,
-    Count,
-    Milliseconds,
-}
-
-const FIGURES: [(&str, Figure); 16] = [
-    ("error_rate", Figure::ErrorRate),
-    ("status_changed", Figure::StatusChanged),
-    ("failed", Figure::Failed),
-    ("dropped", Figure::Dropped),
-    ("skipped", Figure::Skipped),
-    ("answered", Figure::Answered),
-    ("lag_p50", Figure::Lag(Quantile::P50)),
-    ("lag_p90", Figure::Lag(Quantile::P90)),
-    ("lag_p99", Figure::Lag(Quantile::P99)),
-    ("lag_p999", Figure::Lag(Quantile::P999)),
-    ("lag_max", Figure::Lag(Quantile::Max)),
-    ("latency_p50", Figure::Latency(Quantile::P50)),
-    ("latency_p90", Figure::Latency(Quantile::P90)),
-    ("latency_p99", Figure::Latency(Quantile::P99)),
-    ("latency_p999", Figure::Latency(Quantile::P999)),
-    ("latency_max", Figure::Latency(Quantile::Max)),
-];
-
-impl Figure {
-    fn unit(self) -> Unit {
-        match self {
-            Self::ErrorRate | Self::StatusChanged => Unit::Percent,
-            Self::Failed | Self::Dropped | Self::Skipped | Self::Answered => Unit::Count,
-            Self::Lag(_) | Self::Latency(_) => Unit::Milliseconds,
-        }
-    }
-
-    /// Nothing where the run had no such figure: there is no lag without a schedule.
-    fn of(self, report: &TargetReport) -> Option<f64> {
-        let state = |name: &str| Some(report.ledger.state(name) as f64);
-        match self {
-            Self::ErrorRate => report.error_rate.map(|r| r * 100.0),
-            Self::StatusChanged => report.status_changed.map(|r| r * 100.0),
-            Self::Failed => state("failed"),
-            Self::Dropped => state("dropped"),
-            Self::Skipped => state("skipped"),
-            Self::Answered => state("answered"),
-            Self::Lag(q) => report.lag.map(|l| q.of(l)),
-            Self::Latency(q) => report.latency.map(|l| q.of(l)),
-        }
-    }
-}
-
-impl Quantile {
-    fn of(self, q: Quantiles) -> f64 {
-        match self {
-            Self::P50 => q.p50_ms,
-            Self::P90 => q.p90_ms,
-            Self::P99 => q.p99_ms,
-            Self::P999 => q.p999_ms,
-            Self::Max => q.max_ms,
-        }
-    }
+/// What a gate says at the end of a run, of one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It held.
+    Held,
+    /// It was crossed: `staging: error_rate is 3.2%, the gate is error_rate>1%`.
+    Crossed(String),
+    /// The run had no such figure: there is no lag without a schedule.
+    Undecided,
 }
 
 impl Gate {
-    /// What crossed the gate: `staging: error_rate is 3.2%`; nothing where it held.
-    pub fn crossed(&self, report: &TargetReport) -> Option<String> {
-        let now = self.figure.of(report)?;
+    /// What a run came to.
+    pub fn judge(&self, run: &Report, target: &TargetReport) -> Verdict {
+        let Some(now) = self.figure.of(run, target) else { return Verdict::Undecided };
         let crossed = if self.above { now > self.value } else { now < self.value };
-        let name = FIGURES.iter().find(|(_, f)| *f == self.figure).map_or("", |(name, _)| name);
+        if !crossed {
+            return Verdict::Held;
+        }
         let unit = match self.figure.unit() {
             Unit::Percent => "%",
             Unit::Count => "",
             Unit::Milliseconds => "ms",
+            Unit::PerSecond => "/s",
+            Unit::Bytes => "B",
         };
         let now = format!("{now:.3}");
         let now = now.trim_end_matches('0').trim_end_matches('.');
-        crossed.then(|| format!("{}: {name} is {now}{unit}, the gate is {self}", report.name))
+        Verdict::Crossed(format!("{}: {} is {now}{unit}, the gate is {self}", target.name, self.figure))
+    }
+
+    /// What `--help` says of it.
+    pub fn help() -> String {
+        format!(
+            "Exit with 99 if this holds at the end, at any target: FIGURE>VALUE or FIGURE<VALUE, as in error_rate>1%, \
+             lag_p99>50ms, status_changed>0.5%, rate<95/s or failed{{timeout}}>0. Figures: {}",
+            Figure::names()
+        )
     }
 }
 
@@ -128,15 +69,24 @@ pub enum GateParseError {
     #[error("'{0}' is no gate: give FIGURE>VALUE or FIGURE<VALUE, as in error_rate>1%")]
     Form(String),
     /// A figure that there is not.
-    #[error("'{0}' is no figure of the report: use one of {known}", known = FIGURES.map(|(name, _)| name).join(", "))]
-    Figure(String),
+    #[error(
+        "'{name}' is no figure of the report{}: use one of {}",
+        nearest.as_ref().map_or_else(String::new, |near| format!(", did you mean '{near}'?")),
+        Figure::names()
+    )]
+    Figure {
+        /// As given.
+        name: String,
+        /// The one that may have been meant.
+        nearest: Option<String>,
+    },
     /// A value in another unit.
     #[error("'{value}' is no value for {figure}: give {form}")]
     Value {
         /// As given.
         value: String,
         /// The figure's name.
-        figure: &'static str,
+        figure: String,
         /// What it takes.
         form: &'static str,
     },
@@ -148,24 +98,28 @@ impl FromStr for Gate {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let at = text.find(['>', '<']).ok_or_else(|| GateParseError::Form(text.to_owned()))?;
         let (name, value) = (text[..at].trim(), text[at + 1..].trim());
-        let (name, figure) = FIGURES
-            .into_iter()
-            .find(|(known, _)| *known == name)
-            .ok_or_else(|| GateParseError::Figure(name.to_owned()))?;
-        let wrong = |form| GateParseError::Value { value: value.to_owned(), figure: name, form };
+        let unknown = |()| GateParseError::Figure { name: name.to_owned(), nearest: Figure::nearest(name) };
+        let figure: Figure = name.parse().map_err(unknown)?;
+        let wrong = |form| GateParseError::Value { value: value.to_owned(), figure: name.to_owned(), form };
+        let value = figure.unit().value(value).map_err(wrong)?;
+        Ok(Self { figure, above: text.as_bytes()[at] == b'>', value, text: text.to_owned() })
+    }
+}
+
+impl Unit {
+    /// A value in it; where it is none, what is one.
+    fn value(self, text: &str) -> Result<f64, &'static str> {
         let number = |t: &str| t.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0 && !t.contains(['e', '+']));
-        let value = match figure.unit() {
-            Unit::Percent => {
-                value.strip_suffix('%').and_then(number).ok_or_else(|| wrong("a percentage, as in 1% or 0.5%"))?
+        match self {
+            Self::Percent => text.strip_suffix('%').and_then(number).ok_or("a percentage, as in 1% or 0.5%"),
+            Self::Count => text.parse::<u64>().map(|n| n as f64).map_err(|_| "a whole number, as in 0"),
+            Self::Milliseconds => {
+                let time = text.parse::<HumanDuration>().map_err(|_| "a duration, as in 50ms or 1s")?;
+                Ok(time.0.as_secs_f64() / MILLISECOND.as_secs_f64())
             }
-            Unit::Count => value.parse::<u32>().map(f64::from).map_err(|_| wrong("a whole number, as in 0"))?,
-            Unit::Milliseconds => {
-                let time: HumanDuration = value.parse().map_err(|_| wrong("a duration, as in 50ms or 1s"))?;
-                time.0.as_secs_f64() / MILLISECOND.as_secs_f64()
-            }
-        };
-        let above = text.as_bytes()[at] == b'>';
-        Ok(Self { figure, above, value, text: text.to_owned() })
+            Self::PerSecond => text.parse::<Rate>().map(Rate::as_per_second).map_err(|_| "a rate, as in 95/s or 6/m"),
+            Self::Bytes => text.parse::<ByteSize>().map(|size| size.bytes() as f64).map_err(|_| "a size, as in 1MiB"),
+        }
     }
 }
 
@@ -182,39 +136,62 @@ serde_as_text!(Gate);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Quantiles;
 
     fn report() -> TargetReport {
         TargetReport {
             name: "staging".into(),
             error_rate: Some(0.02),
             lag: Some(Quantiles { p50_ms: 0.1, p90_ms: 0.2, p99_ms: 60.0, p999_ms: 70.0, max_ms: 80.0 }),
+            mean_rate: 94.5,
+            received_bytes: 2048,
             ..TargetReport::default()
         }
     }
 
-    fn crossed(text: &str) -> Option<String> {
-        text.parse::<Gate>().unwrap().crossed(&report())
+    fn verdict(text: &str) -> Verdict {
+        text.parse::<Gate>().unwrap().judge(&Report::default(), &report())
+    }
+
+    fn crossed(text: &str) -> String {
+        match verdict(text) {
+            Verdict::Crossed(how) => how,
+            other => panic!("{text}: {other:?}"),
+        }
     }
 
     #[test]
     fn a_gate_says_what_crossed_it() {
-        assert_eq!(crossed("error_rate>1%").unwrap(), "staging: error_rate is 2%, the gate is error_rate>1%");
-        assert_eq!(crossed("error_rate>2%"), None);
-        assert!(crossed("lag_p99 > 50ms").unwrap().contains("lag_p99 is 60ms"));
-        assert_eq!(crossed("lag_p99>100ms"), None);
-        assert!(crossed("answered<1").unwrap().contains("answered is 0"));
-        assert_eq!(crossed("failed>0"), None);
-        assert_eq!(crossed("latency_p50>1ms"), None, "nothing was answered");
+        assert_eq!(crossed("error_rate>1%"), "staging: error_rate is 2%, the gate is error_rate>1%");
+        assert_eq!(verdict("error_rate>2%"), Verdict::Held);
+        assert!(crossed("lag_p99 > 50ms").contains("lag_p99 is 60ms"));
+        assert_eq!(verdict("lag_p99>100ms"), Verdict::Held);
+        assert!(crossed("answered<1").contains("answered is 0"));
+        assert_eq!(verdict("failed>0"), Verdict::Held);
+        assert!(crossed("rate<95/s").contains("rate is 94.5/s"));
+        assert!(crossed("received_bytes > 1KiB").contains("received_bytes is 2048B"));
+    }
+
+    #[test]
+    fn a_gate_on_what_a_run_did_not_have_is_not_decided() {
+        assert_eq!(verdict("latency_p50>1ms"), Verdict::Undecided, "nothing was answered");
+        assert_eq!(verdict("drift>1%"), Verdict::Undecided);
     }
 
     #[test]
     fn what_is_no_gate_is_named() {
         let error = |text: &str| text.parse::<Gate>().unwrap_err().to_string();
         assert!(error("error_rate").contains("give FIGURE>VALUE"));
-        assert!(error("errors>1%").contains("use one of error_rate, status_changed"));
+        assert!(
+            error("eror_rate>1%").starts_with("'eror_rate' is no figure of the report, did you mean 'error_rate'?")
+        );
+        assert!(error("failed{timeouts}>0").contains("did you mean 'failed{timeout}'?"));
+        assert!(error("zzz>1%").contains("is no figure of the report: use one of error_rate, status_changed"));
         assert!(error("error_rate>1").contains("a percentage"));
         assert!(error("error_rate>-1%").contains("a percentage"));
         assert!(error("lag_p99>50").contains("a duration"));
         assert!(error("failed>some").contains("a whole number"));
+        assert!(error("rate<95").contains("a rate"));
+        assert!(error("sent_bytes>x").contains("a size"));
     }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod chart;
+mod figure;
 mod figures;
 mod gate;
 mod html;
@@ -15,7 +16,7 @@ mod table;
 
 pub use account::{Account, Receipt};
 pub use figures::{Answer, Figures, Recorded};
-pub use gate::{Gate, GateParseError};
+pub use gate::{Gate, GateParseError, Verdict};
 pub use html::html;
 pub use live::{InFlight, Live};
 pub use progress::Progress;

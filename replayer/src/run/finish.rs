@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::command::Reporting;
 use crate::error::{ExitStatus, RunError};
-use crate::report::{Report, TargetReport, html, print_table};
+use crate::report::{Gate, Report, TargetReport, Verdict, html, print_table};
 
 /// A run that began, whatever came of it.
 pub(super) struct Ended {
@@ -28,8 +28,7 @@ pub(super) fn with_report(
     };
     let files = reporting.files.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let Ended { mut report, error, has_end } = run(out)?;
-    report.crossed =
-        report.targets.iter().flat_map(|t| reporting.gates.iter().filter_map(|gate| gate.crossed(t))).collect();
+    report.crossed = crossed(&reporting.gates, &report);
     report.targets.iter().for_each(warn_of_idle_rules);
     print_table(&report, out)?;
     for (path, mut file) in files {
@@ -44,6 +43,24 @@ pub(super) fn with_report(
         Some(error) => Err(error),
         None => Ok(status(&report, has_end)),
     }
+}
+
+/// The gates that were crossed, in words. One that the run had no figure for is warned of: it holds whatever happens.
+fn crossed(gates: &[Gate], report: &Report) -> Vec<String> {
+    let mut crossed = Vec::new();
+    for target in &report.targets {
+        for gate in gates {
+            match gate.judge(report, target) {
+                Verdict::Held => {}
+                Verdict::Crossed(how) => crossed.push(how),
+                Verdict::Undecided if report.error.is_some() => {}
+                Verdict::Undecided => {
+                    tracing::warn!(target_name = %target.name, %gate, "the run had no such figure: the gate was not decided");
+                }
+            }
+        }
+    }
+    crossed
 }
 
 /// A rule that did nothing is most often one that is misspelt.
