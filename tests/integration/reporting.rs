@@ -81,14 +81,27 @@ fn the_page_is_drawn_by_a_browser_and_asks_for_nothing_else() {
     let (store, staging) = recorded();
     let file = store.directory().join("report.html").display().to_string();
     let target = format!("staging={}", staging.url());
-    let flags = ["--store", store.url(), "--from", "-1h", "--target", &target, "--rate", "10/s", "--report", &file];
+    // Over more than a second, so that there are lines to draw.
+    let flags = ["--store", store.url(), "--from", "-1h", "--target", &target, "--rate", "3/s", "--report", &file];
     assert_eq!(run(&[&["replay"], &flags[..]].concat()).0, ExitStatus::Done);
     let page = std::fs::read_to_string(&file).unwrap();
     for elsewhere in ["src=", "href=", "url(", "@import", "<script"] {
         assert!(!page.contains(elsewhere), "{elsewhere}");
     }
-    let data = store.directory().join("browser").display().to_string();
-    let (data, url) = (format!("--user-data-dir={data}"), format!("file://{file}"));
+    let drawn = browser(&store, &file, &["--dump-dom"]);
+    for part in ["<h2>staging", "<polyline class=\"sent\"", "GET /fails", "/odd?x=1&amp;y='2'", "p99"] {
+        assert!(drawn.contains(part), "{part}\n{drawn}");
+    }
+    // Looked at once by a person; here it is enough that something was painted.
+    let picture = store.directory().join("page.png");
+    browser(&store, &file, &[&format!("--screenshot={}", picture.display())]);
+    assert!(std::fs::metadata(&picture).unwrap().len() > 10_000);
+}
+
+/// Lets a browser open a page, with further flags; what it printed.
+fn browser(store: &TestStore, page: &str, more: &[&str]) -> String {
+    let data = format!("--user-data-dir={}", store.directory().join("browser").display());
+    let url = format!("file://{page}");
     let flags = [
         "--headless",
         "--no-sandbox",
@@ -100,20 +113,39 @@ fn the_page_is_drawn_by_a_browser_and_asks_for_nothing_else() {
         "--disable-sync",
         "--virtual-time-budget=2000",
         &data,
-        "--dump-dom",
-        &url,
     ];
-    let drawn = tool("chromium", &flags, "Chromium (Debian: chromium)");
-    for part in ["<h2>staging", "<polyline class=\"sent\"", "GET /fails", "/odd?x=1&amp;y='2'", "p99"] {
-        assert!(drawn.contains(part), "{part}\n{drawn}");
+    tool("chromium", &[&flags, more, &[&url]].concat(), "Chromium (Debian: chromium)")
+}
+
+#[test]
+fn markup_that_a_client_sent_is_text_in_the_page() {
+    const EVIL: &str = "</pre></script><script>document.title='owned'</script><img src=http://evil.example/a.png onerror=\
+                        document.title='owned'><style>@import 'http://evil.example/b.css'</style>\"'&lt;";
+    let (store, staging) = (TestStore::sqlite(), Origin::with(|_| Answer::status(500, &[], EVIL)));
+    let at = |second: u64| Timestamp::now().before(std::time::Duration::from_secs(60 - second));
+    let mut evil = post(at(1), &format!("/{}?q={EVIL}", EVIL.replace(' ', "%20")), EVIL.as_bytes());
+    evil.request.target = evil.request.target.iter().map(|b| if *b == b' ' { b'+' } else { *b }).collect();
+    evil.request.headers.push("x-evil", EVIL);
+    evil.request.authority = "evil.example".into();
+    store.write(&[evil, get(at(2), "/plain")]);
+    let file = store.directory().join("report.html").display().to_string();
+    let target = format!("staging={}", staging.url());
+    let flags =
+        ["replay", "--store", store.url(), "--from", "-1h", "--target", &target, "--rate", "max", "--report", &file];
+    assert_eq!(run(&flags).0, ExitStatus::Done);
+    assert_eq!(staging.requests().len(), 2, "the evil one was sent too");
+    // Whatever the page asks the network for comes here.
+    let network = Origin::start();
+    let proxy = format!("--proxy-server={}", network.url());
+    let drawn = browser(&store, &file, &[&proxy, "--dump-dom"]);
+    assert!(drawn.contains("<title>Shadow replay") && drawn.contains("GET /plain"), "{drawn}");
+    assert!(drawn.contains("x-evil: &lt;/pre&gt;&lt;/script&gt;"), "{drawn}");
+    for element in ["<script", "<img", "@import 'http://evil.example/b.css'</style>"] {
+        assert!(!drawn.contains(element), "{element}\n{drawn}");
     }
-    // Looked at once by a person; here it is enough that something was painted.
-    let picture = store.directory().join("page.png");
-    let screenshot = format!("--screenshot={}", picture.display());
-    let flags: Vec<_> =
-        flags.iter().map(|flag| if *flag == "--dump-dom" { screenshot.as_str() } else { flag }).collect();
-    tool("chromium", &flags, "Chromium (Debian: chromium)");
-    assert!(std::fs::metadata(&picture).unwrap().len() > 10_000);
+    let asked: Vec<_> =
+        network.requests().iter().map(|r| String::from_utf8_lossy(r.head.target()).into_owned()).collect();
+    assert!(!asked.iter().any(|target| target.contains("evil.example")), "{asked:?}");
 }
 
 #[test]

@@ -19,11 +19,11 @@ const MARGIN: f64 = 60.0;
 /// As many points are drawn: more than a screen has columns for. Of the seconds that share one, the highest.
 const POINTS: usize = 720;
 
-/// A chart with a name and a unit; nothing where there is nothing to draw.
-pub(super) fn chart(title: &str, unit: &str, lines: &[Line<'_>]) -> Markup {
+/// A chart with a name; nothing where there is nothing to draw a line through.
+pub(super) fn chart(title: &str, lines: &[Line<'_>]) -> Markup {
     let seconds = lines.iter().map(|line| line.values.len()).max().unwrap_or(0);
     let top = lines.iter().flat_map(|line| line.values).copied().fold(0.0_f64, f64::max);
-    if seconds == 0 || top <= 0.0 {
+    if seconds < 2 || top <= 0.0 {
         return html! {};
     }
     html! {
@@ -40,7 +40,6 @@ pub(super) fn chart(title: &str, unit: &str, lines: &[Line<'_>]) -> Markup {
                 }
                 text x=(MARGIN) y=(HEIGHT + 20.0) { "0 s" }
                 text x=(MARGIN + WIDTH) y=(HEIGHT + 20.0) text-anchor="end" { (seconds) " s" }
-                text x=(MARGIN + WIDTH / 2.0) y=(HEIGHT + 20.0) text-anchor="middle" { (unit) }
                 @for line in lines {
                     polyline.(line.class) points=(points(line.values, seconds, top)) {}
                 }
@@ -66,6 +65,7 @@ pub(super) fn number(value: f64) -> String {
         v if v >= 1e4 => format!("{:.1}k", v / 1e3),
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 1.0 => format!("{v:.1}"),
+        0.0 => "0".to_owned(),
         v => format!("{v:.2}"),
     }
 }
@@ -85,12 +85,14 @@ mod tests {
         assert!(pairs.len() <= POINTS);
         assert!(pairs.iter().all(|(x, y)| (MARGIN..=MARGIN + WIDTH).contains(x) && (4.0..=4.0 + HEIGHT).contains(y)));
         assert_eq!(points(&[1.0], 1, 1.0), "60.0,4.0");
-        assert!(chart("t", "u", &[Line { name: "n", class: "sent", values: &[0.0] }]).into_string().is_empty());
+        for nothing in [&[0.0, 0.0][..], &[1.0], &[]] {
+            assert!(chart("t", &[Line { name: "n", class: "sent", values: nothing }]).into_string().is_empty());
+        }
     }
 
     #[test]
     fn numbers_are_short() {
         let short = [0.0, 0.256, 3.149, 250.4, 12_345.0, 2_500_000.0].map(number);
-        assert_eq!(short, ["0.00", "0.26", "3.1", "250", "12.3k", "2.50M"]);
+        assert_eq!(short, ["0", "0.26", "3.1", "250", "12.3k", "2.50M"]);
     }
 }

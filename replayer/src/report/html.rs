@@ -9,7 +9,7 @@ use super::{Quantiles, Report, Sample, TargetReport};
 
 /// The page.
 pub fn html(report: &Report) -> String {
-    let title = format!("Shadow replay, {}", report.started);
+    let title = format!("Shadow replay, {}", moment(&report.started, 0));
     let page = markup! {
         (DOCTYPE)
         html lang="en" {
@@ -25,8 +25,9 @@ pub fn html(report: &Report) -> String {
                 h1 { (title) }
                 (verdict(report))
                 dl {
-                    @if let Some(window) = &report.window { dt { "window" } dd { (window.from) " to " (window.to) } }
+                    @if let Some(window) = &report.window { dt { "window" } dd { (moment(&window.from, 3)) " to " (moment(&window.to, 3)) } }
                     dt { "pace" } dd { (report.pace) }
+                    @if let Some(job) = &report.job { dt { "job" } dd { (job.name) @if job.resumed { ", resumed" } } }
                     dt { "took" } dd { (format!("{:.1} s", report.seconds)) }
                 }
                 @for target in &report.targets { (of_target(target)) }
@@ -59,14 +60,15 @@ fn of_target(target: &TargetReport) -> Markup {
                 (tile("drift", &target.drift.map_or_else(none, |drift| format!("{:+.3} %", drift * 100.0))))
             }
             p.ledger { (target.ledger) }
-            (chart("Requests each second", "time", &[
+            (chart("Requests each second", &[
                 Line { name: "scheduled", class: "due", values: &due },
                 Line { name: "sent", class: "sent", values: &sent },
             ]))
-            (chart("Longest lag in each second, ms", "time", &[
+            (chart("Longest lag in each second, ms", &[
                 Line { name: "lag", class: "lag", values: &target.lag_ms_per_second },
             ]))
             h3 { "Times, ms" }
+            (bars(target))
             table {
                 tr { th { "" } th { "p50" } th { "p90" } th { "p99" } th { "p99.9" } th { "longest" } }
                 (times("recorded, production", target.recorded_latency))
@@ -156,28 +158,63 @@ fn rules(target: &TargetReport) -> Markup {
     }
 }
 
+/// Production's times and the target's side by side, as long as they are.
+fn bars(target: &TargetReport) -> Markup {
+    let (Some(recorded), Some(shadow)) = (target.recorded_latency, target.latency) else { return markup! {} };
+    let pairs = [
+        ("p50", recorded.p50_ms, shadow.p50_ms),
+        ("p90", recorded.p90_ms, shadow.p90_ms),
+        ("p99", recorded.p99_ms, shadow.p99_ms),
+        ("p99.9", recorded.p999_ms, shadow.p999_ms),
+    ];
+    let longest = pairs.iter().fold(0.0_f64, |longest, (_, a, b)| longest.max(*a).max(*b));
+    let bar = |class: &str, ms: f64| {
+        let width = format!("width:{:.1}%", if longest > 0.0 { ms / longest * 100.0 } else { 0.0 });
+        markup! { div { i.(class) style=(width) {} span { (format!("{ms:.2}")) } } }
+    };
+    markup! {
+        figure.bars role="img" aria-label="Times of production and of the target" {
+            figcaption { "Latency " span.key { i.due {} " production" } span.key { i.sent {} " target" } }
+            @for (name, recorded, shadow) in pairs {
+                b { (name) }
+                div { (bar("due", recorded)) (bar("sent", shadow)) }
+            }
+        }
+    }
+}
+
 fn samples(title: &str, samples: &[Sample]) -> Markup {
     markup! {
         @if !samples.is_empty() {
             h3 { (title) }
-            table.samples {
-                tr { th { "request" } th { "production" } th { "target" } th { "ms" } }
+            div.samples {
+                div.head { span { "request" } span { "production" } span { "target" } span { "ms" } }
                 @for sample in samples {
-                    tr {
-                        td {
-                            details {
-                                summary { (sample.request.as_deref().unwrap_or("…")) }
-                                p { "Exchange " code { (sample.id) } @if let Some(why) = &sample.failure { ": " (why) } }
-                                @if let Some(curl) = &sample.curl { pre { (curl) } }
+                    details {
+                        summary {
+                            span {
+                                (sample.request.as_deref().unwrap_or("not in the store any more"))
+                                @if let Some(why) = &sample.failure { br; small { (why) } }
                             }
+                            span { (sample.recorded.map_or_else(none, |s| s.to_string())) }
+                            span { (sample.shadow.map_or_else(|| "failed".to_owned(), |s| s.to_string())) }
+                            span { (sample.latency_ms.map_or_else(none, |ms| format!("{ms:.2}"))) }
                         }
-                        td { (sample.recorded.map_or_else(none, |s| s.to_string())) }
-                        td { (sample.shadow.map_or_else(|| "failed".to_owned(), |s| s.to_string())) }
-                        td { (sample.latency_ms.map_or_else(none, |ms| format!("{ms:.2}"))) }
+                        p { "Exchange " code { (sample.id) } }
+                        @if let Some(curl) = &sample.curl { pre { (curl) } }
                     }
                 }
             }
         }
+    }
+}
+
+/// A time in UTC with so many digits of its second's fraction.
+fn moment(time: &str, digits: usize) -> String {
+    match time.trim_end_matches('Z').split_once('.') {
+        Some((whole, _)) if digits == 0 => format!("{whole}Z"),
+        Some((whole, fraction)) => format!("{whole}.{}Z", &fraction[..digits.min(fraction.len())]),
+        None => time.to_owned(),
     }
 }
 
@@ -191,15 +228,28 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 1rem; } dt { 
 .tiles b { display: block; font-size: 1.3rem; } .tiles span { opacity: .7; font-size: .85rem; }
 .ledger { font-family: ui-monospace, monospace; font-size: .85rem; opacity: .8; }
 table { border-collapse: collapse; margin: .5rem 0; } th, td { text-align: right; padding: .2rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th:first-child, .samples td:first-child { text-align: left; font-weight: 400; overflow-wrap: anywhere; }
+th:first-child { text-align: left; font-weight: 400; }
 .same { background: #3a32; } .other { background: #d332; }
-.samples { width: 100%; } pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); padding: .6rem; font-size: .8rem; }
+.samples details { border-bottom: 1px solid var(--line); padding: .2rem 0; }
+.head, summary { display: grid; grid-template-columns: 1fr 5.5rem 4rem 4.5rem; text-align: right; column-gap: .5rem; }
+.head { border-bottom: 1px solid var(--line); padding-bottom: .2rem; opacity: .7; } summary { cursor: pointer; }
+.head span:first-child, summary span:first-child { text-align: left; overflow-wrap: anywhere; min-width: 0; }
+summary span:first-child::before { content: \"\\25b8  \"; opacity: .6; } details[open] summary span:first-child::before { content: \"\\25be  \"; }
+.bars { display: grid; grid-template-columns: max-content 1fr; gap: .3rem .8rem; align-items: center; max-width: 40rem; }
+.bars figcaption { grid-column: 1 / -1; } .bars b { font-weight: 400; } .bars div div { display: flex; align-items: center; gap: .4rem; line-height: 1.1; }
+.bars div i { height: .6rem; min-width: 1px; border-radius: 2px; flex-shrink: 1; } .bars div span { font-size: .75rem; opacity: .8; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); padding: .6rem; font-size: .8rem; }
 figure { margin: 1rem 0; } figcaption { font-size: .9rem; } .key { margin-left: 1rem; opacity: .85; }
 .key i { display: inline-block; width: 1rem; height: 3px; vertical-align: middle; }
-svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: currentColor; opacity: .7; }
+svg { width: 100%; height: auto; overflow: visible; } svg text { font-size: 11px; fill: currentColor; opacity: .7; }
 .grid { stroke: var(--line); stroke-width: 1; } polyline { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
 polyline.due { stroke: #888; stroke-dasharray: 4 3; } polyline.sent { stroke: #2a78d6; } polyline.lag { stroke: #d9822b; }
 i.due { background: #888; } i.sent { background: #2a78d6; } i.lag { background: #d9822b; }
+@media (max-width: 40rem) {
+  body { margin: 1rem auto; } svg text { font-size: 20px; } th, td { padding: .2rem .35rem; } table { font-size: .85rem; }
+  .head, summary { grid-template-columns: 1fr 3rem 3.2rem 3.6rem; font-size: .85rem; } .head span:nth-child(2) { font-size: 0; }
+  .head span:nth-child(2)::before { content: \"prod.\"; font-size: .85rem; }
+}
 ";
 
 #[cfg(test)]

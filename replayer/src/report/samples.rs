@@ -31,21 +31,29 @@ fn as_text<S: serde::Serializer>(id: &ExchangeId, to: S) -> Result<S::Ok, S::Err
     to.collect_str(id)
 }
 
-/// As many of each kind are kept.
+/// As many of the slowest and of the failed are kept.
 const KEPT: usize = 10;
+/// As many are kept of those that were answered otherwise, and no more than so many with the same two statuses: one
+/// endpoint that is broken hides no other.
+const OTHERWISE: usize = 20;
+const ALIKE: usize = 3;
 
 /// Those of one lane.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
     /// The slowest first.
     slowest: Vec<(Duration, Sample)>,
-    failing: Vec<Sample>,
+    failed: Vec<Sample>,
+    otherwise: Vec<Sample>,
 }
 
 impl Samples {
     pub(super) fn answered(&mut self, recorded: &Recorded, answer: &Answer, changed: bool) {
         let is_slow = self.slowest.len() < KEPT || self.slowest.last().is_some_and(|(took, _)| *took < answer.latency);
-        let fails = self.failing.len() < KEPT && (changed || answer.is_error());
+        let alike = |sample: &&Sample| (sample.recorded, sample.shadow) == (recorded.status, Some(answer.status));
+        let fails = (changed || answer.is_error())
+            && self.otherwise.len() < OTHERWISE
+            && self.otherwise.iter().filter(alike).count() < ALIKE;
         if !is_slow && !fails {
             return;
         }
@@ -59,7 +67,7 @@ impl Samples {
             curl: None,
         };
         if fails {
-            self.failing.push(sample.clone());
+            self.otherwise.push(sample.clone());
         }
         if is_slow {
             let at = self.slowest.partition_point(|(took, _)| *took >= answer.latency);
@@ -69,8 +77,8 @@ impl Samples {
     }
 
     pub(super) fn failed(&mut self, recorded: &Recorded, why: impl FnOnce() -> String) {
-        if self.failing.len() < KEPT {
-            self.failing.push(Sample {
+        if self.failed.len() < KEPT {
+            self.failed.push(Sample {
                 id: recorded.id,
                 request: None,
                 recorded: recorded.status,
@@ -86,8 +94,9 @@ impl Samples {
         self.slowest.iter().map(|(_, sample)| sample.clone()).collect()
     }
 
+    /// Those without an answer, then those with another than production's.
     pub(super) fn failing(&self) -> Vec<Sample> {
-        self.failing.clone()
+        self.failed.iter().chain(&self.otherwise).cloned().collect()
     }
 }
 
@@ -101,15 +110,20 @@ mod tests {
         let mut samples = Samples::default();
         for n in 0..50_u64 {
             let recorded = Recorded { status: Some(200), ..Recorded::of(ExchangeId::new(Timestamp::ZERO, n)) };
-            let status = if n % 2 == 0 { 200 } else { 500 };
+            let status = if n % 2 == 0 { 200 } else { 500 + n as u16 % 5 };
             // In no order: 0, 7, 14 … 49, 5 …
             let latency = Duration::from_millis(n * 7 % 50);
             samples.answered(&recorded, &Answer { status, grpc: None, bytes: 0, latency }, status != 200);
         }
         let slowest: Vec<_> = samples.slowest().iter().filter_map(|s| s.latency_ms).map(|ms| ms as u64).collect();
         assert_eq!(slowest, (40..50).rev().collect::<Vec<_>>());
-        let failing: Vec<_> = samples.failing().iter().map(|s| s.id.random()).collect();
-        assert_eq!(failing, (0..10).map(|n| 2 * n + 1).collect::<Vec<_>>());
-        samples.failed(&Recorded::of(ExchangeId::new(Timestamp::ZERO, 99)), || panic!("there are enough"));
+        // Three of each of the five statuses: every fifth odd number has the same.
+        let otherwise: Vec<_> = samples.failing().iter().map(|s| s.id.random()).collect();
+        assert_eq!(otherwise, (0..15).map(|n| 2 * n + 1).collect::<Vec<_>>());
+        let failed = Recorded::of(ExchangeId::new(Timestamp::ZERO, 99));
+        (0..KEPT).for_each(|_| samples.failed(&failed, || "refused".into()));
+        samples.failed(&failed, || panic!("there are enough"));
+        assert_eq!(samples.failing()[KEPT - 1].failure.as_deref(), Some("refused"), "failures stand first");
+        assert_eq!(samples.failing().len(), KEPT + 15);
     }
 }

@@ -113,7 +113,8 @@ pub struct TargetReport {
     pub failures: Vec<String>,
     /// The requests whose answers took longest, the slowest first.
     pub slowest: Vec<Sample>,
-    /// The first requests that failed, or were answered with an error or otherwise than in production.
+    /// The first requests that failed, then the first of each pair of statuses that were answered with an error or otherwise
+    /// than in production.
     pub failing: Vec<Sample>,
     /// What each change did, in the order in which they are applied.
     pub changes: Vec<RuleReport>,
