@@ -35,8 +35,13 @@ impl FromStr for LogFormat {
 
 /// Starts logging for the whole process, at `info` unless `RUST_LOG` says otherwise. A second call changes nothing.
 pub fn start(format: LogFormat) {
+    start_by_way_of(format, std::io::stderr);
+}
+
+/// The same by way of somebody who puts each line onto standard error, with care for what else stands there.
+pub fn start_by_way_of<W: std::io::Write>(format: LogFormat, writer: impl Fn() -> W + Send + Sync + 'static) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     let started = match format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
         LogFormat::Json => lines.json().try_init(),

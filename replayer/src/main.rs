@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Ok(command) => command,
         Err(error) => return fail(&error, ExitStatus::Usage),
     };
-    umbra_common::logs::start(command.log_format);
+    umbra_common::logs::start_by_way_of(command.log_format, umbra_replayer::report::beside_progress);
     let stop = Stop::new();
     if let Err(error) = stop_on_signals(stop.clone()) {
         return fail(&error, ExitStatus::Failed);

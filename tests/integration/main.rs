@@ -46,6 +46,7 @@ mod operating;
 mod ordering;
 mod pacing;
 mod programs;
+mod progress;
 mod recording;
 mod redaction;
 mod replaying;

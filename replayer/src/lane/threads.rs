@@ -120,6 +120,11 @@ impl Lane {
         Ok(Self { target, ledger, live, strain, figures, tally, memory, feeder, sender })
     }
 
+    /// How many failed or were answered with an error.
+    pub fn errors(&self) -> u64 {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).errors()
+    }
+
     /// Whether both threads have ended.
     pub fn is_finished(&self) -> bool {
         self.feeder.is_finished() && self.sender.is_finished()

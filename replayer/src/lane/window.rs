@@ -76,6 +76,12 @@ impl WindowFeed {
         saved.map_or(0, |saved| saved.index())
     }
 
+    /// How long the job was running before.
+    pub(crate) fn spent(&self) -> Duration {
+        let saved = self.job.as_ref().and_then(|job| job.history.saved.as_ref());
+        saved.map_or(Duration::ZERO, |saved| saved.spent())
+    }
+
     fn feed(mut self, mut feed: Feed<Option<Ticket>>, history: Option<History>) -> Result<(), RunError> {
         let mut places = Places::new(&self, history.as_ref());
         let progress = history.as_ref().map(|history| history.progress.clone());
@@ -107,6 +113,7 @@ impl WindowFeed {
                     continue;
                 }
                 Step::End => {
+                    feed.live.set_schedule(places.length());
                     complete(&mut feed, progress.as_deref())?;
                     break;
                 }
@@ -114,9 +121,13 @@ impl WindowFeed {
             let Some(place) = places.next(arrival, round, &candidate) else {
                 candidate.skip(ReplaySkip::AfterEnd);
                 self.records.drain(&mut |candidate| candidate.skip(ReplaySkip::AfterEnd));
+                feed.live.set_schedule(places.length());
                 complete(&mut feed, progress.as_deref())?;
                 break;
             };
+            if let Some(longest) = places.longest() {
+                feed.live.set_schedule(longest);
+            }
             let (exchange, account, origin) = match candidate {
                 Candidate::Here(exchange, account, origin) => (exchange, account, origin),
                 Candidate::Elsewhere(_, why) | Candidate::Before(_, why) => {
@@ -160,6 +171,8 @@ fn complete(feed: &mut Feed<Option<Ticket>>, progress: Option<&Progress>) -> Res
 /// Gives each exchange of a window its place in the timetable, over all rounds.
 struct Places {
     timetable: Timetable,
+    /// Nothing of the window arrived later.
+    end: Timestamp,
     pace: Pace,
     /// The index of the first place.
     from: u64,
@@ -180,6 +193,7 @@ impl Places {
         let (first, span) = saved.map_or((None, None), |saved| (saved.first(), saved.span()));
         Self {
             timetable: Timetable::resumed(feed.longest_gap, index),
+            end: feed.window.to().min(Timestamp::now()),
             pace: feed.pace.clone(),
             from: index,
             seam: Seam::new(feed.window, first, index, span),
@@ -212,6 +226,18 @@ impl Places {
             }
         };
         (!is_over).then_some(place)
+    }
+
+    /// From the first place to the last one so far.
+    fn length(&self) -> Duration {
+        self.timetable.length()
+    }
+
+    /// From the first place to the last one there can be, where the number of rounds is known.
+    fn longest(&self) -> Option<Duration> {
+        let Repeat::Times(rounds) = self.repeat else { return None };
+        let round = self.seam.span().unwrap_or_else(|| self.end.since(self.seam.first().unwrap_or(self.end)));
+        self.timetable.elapsed(self.end.after(round.saturating_mul(rounds - 1)))
     }
 
     /// How long this run has been sending.

@@ -19,6 +19,8 @@ pub struct Live {
     late: AtomicU64,
     again: AtomicU64,
     complete: AtomicBool,
+    /// The longest that the schedule can be; all bits where nobody knows.
+    schedule_micros: AtomicU64,
     unconnected: Mutex<Option<Instant>>,
     /// From due to sent, in seconds, where there is a schedule.
     pub(crate) lag: Histogram,
@@ -103,6 +105,17 @@ impl Live {
         self.complete.store(true, Ordering::Relaxed);
     }
 
+    /// From the first due time to the last it is at most so long, at the recorded speed.
+    pub fn set_schedule(&self, longest: Duration) {
+        self.schedule_micros.store(micros(longest), Ordering::Relaxed);
+    }
+
+    /// From the first due time to the last, at most and at the recorded speed, where that is known.
+    pub fn schedule(&self) -> Option<Duration> {
+        let longest = self.schedule_micros.load(Ordering::Relaxed);
+        (longest != u64::MAX).then(|| Duration::from_micros(longest))
+    }
+
     /// How many exchanges came out of order.
     pub fn late(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
@@ -150,6 +163,7 @@ impl Default for Live {
             late: AtomicU64::new(0),
             again: AtomicU64::new(0),
             complete: AtomicBool::new(false),
+            schedule_micros: AtomicU64::new(u64::MAX),
             unconnected: Mutex::new(None),
             lag: Histogram::new(LAG_BUCKETS),
             latency: Histogram::new(LATENCY_BUCKETS),

@@ -19,7 +19,7 @@ pub use figures::{Answer, Figures, Recorded};
 pub use gate::{Gate, GateParseError, Verdict};
 pub use html::html;
 pub use live::{InFlight, Live};
-pub use progress::Progress;
+pub use progress::{Extent, Progress, beside_progress};
 pub use quantiles::{Quantiles, Times};
 pub use samples::Sample;
 pub use summary::{JobReport, Report, StatusPair, TargetReport, WindowReport};

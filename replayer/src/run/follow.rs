@@ -12,7 +12,7 @@ use crate::admin::{Admin, Commands, Mode};
 use crate::command::FollowConfig;
 use crate::error::RunError;
 use crate::lane::{Lane, Purpose, TailFeed, conduct};
-use crate::report::{Progress, Report};
+use crate::report::{Extent, Progress, Report};
 use crate::schedule::{Control, Pacer, RateShare, Strain, Throttle};
 use crate::stop::Stop;
 use crate::target::{Guard, Preparer};
@@ -59,7 +59,8 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
     }
     admin.watch(&lanes);
     tracing::info!(targets = lanes.len(), "following");
-    let mut progress = Progress::without_end();
+    let extents = lanes.iter().map(|_| Extent::Endless).collect();
+    let mut progress = Progress::start(extents, None, control);
     let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));
     progress.clear();
     let mut report = Report {

@@ -1,7 +1,7 @@
 //! `replay`: a window to every target, each in its own lane, all on one clock.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use umbra_common::store::Store;
 use umbra_common::time::Timestamp;
@@ -14,8 +14,8 @@ use crate::command::{Pacing, ReplayConfig};
 use crate::error::RunError;
 use crate::job;
 use crate::lane::{Lane, Purpose, conduct};
-use crate::report::{JobReport, Progress, Report};
-use crate::schedule::{Control, Pacer, Shard, StartLine, Strain, Throttle};
+use crate::report::{Extent, JobReport, Progress, Report};
+use crate::schedule::{Control, Pacer, Repeat, Shard, StartLine, Strain, Throttle};
 use crate::stop::Stop;
 
 /// Sends a window to its end, or until `stop`. What could not be finished is said in [`Report::error`]; an error is
@@ -52,10 +52,11 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
     let line = Arc::new(StartLine::new(parts.len(), config.start_at));
     let window = WindowRun { config, store, plan, line, control, stop };
     let feeds = parts.into_iter().map(|(target, held)| window.feed(&target, held).map(|feed| (target, feed)));
-    let mut lanes = Vec::new();
+    let (mut lanes, mut extents) = (Vec::new(), Vec::new());
     // All of them first: nothing is sent where one of them cannot begin.
     for (target, feed) in feeds.collect::<Result<Vec<_>, _>>()? {
         let from = feed.index();
+        extents.push(extent(config, window.plan.at_most(), from, feed.spent()));
         let pacer = |strain: &Arc<Strain>| {
             let Pacing { pace, max_rate, behind, goals, .. } = config.pacing.clone();
             let throttle = goals.map(|goals| Throttle::new(target.name.clone(), goals, strain.clone()));
@@ -67,9 +68,9 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
         let lane = |work| feed.run(work);
         lanes.push(Lane::start(name, &config.sending, pacer, Purpose::Window, tally, &inner, lane)?);
     }
-    let WindowRun { plan, line, .. } = window;
+    let WindowRun { plan, line, control, .. } = window;
     admin.watch(&lanes);
-    let mut progress = Progress::start(plan.at_most());
+    let mut progress = Progress::start(extents, Some(line.clone()), control);
     let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));
     progress.clear();
     let started = line.start();
@@ -90,6 +91,17 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
         reproduce(&mut report, &window.store, &config.sending);
     }
     Ok(Ended { report, error: conducted.error, has_end: true })
+}
+
+/// How far a lane goes whose part of a plan begins at a place, after a job has been running for some time.
+fn extent(config: &ReplayConfig, at_most: u64, from: u64, spent: Duration) -> Extent {
+    match config.repeat {
+        Repeat::For(limit) => Extent::Time(limit.saturating_sub(spent)),
+        Repeat::Times(rounds) => {
+            let most = at_most.saturating_mul(rounds.into()).saturating_sub(from);
+            Extent::Records { most, from, pace: config.pacing.pace.clone() }
+        }
+    }
 }
 
 #[cfg(test)]

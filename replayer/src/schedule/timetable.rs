@@ -45,6 +45,16 @@ impl Timetable {
         Place { index, elapsed: arrival.since(first).saturating_sub(self.cut) }
     }
 
+    /// How long after the first one the latest one so far is.
+    pub fn length(&self) -> Duration {
+        self.elapsed(self.last).unwrap_or_default()
+    }
+
+    /// How long after the first one something at this moment would be, once there is a first one.
+    pub fn elapsed(&self, at: Timestamp) -> Option<Duration> {
+        Some(at.since(self.first?).saturating_sub(self.cut))
+    }
+
     /// How many places there are before the next one.
     pub fn index(&self) -> u64 {
         self.index
@@ -73,6 +83,8 @@ mod tests {
         let elapsed = arrivals.map(|s| table.next(at(s * 1_000_000_000)).elapsed.as_secs());
         assert_eq!(elapsed, [0, 2, 7, 8, 13]);
         assert_eq!(table.cut(), Duration::from_secs(3587));
+        assert_eq!(table.length(), Duration::from_secs(13));
+        assert_eq!(table.elapsed(at(3610 * 1_000_000_000)), Some(Duration::from_secs(23)));
         let mut whole = Timetable::new(None);
         assert_eq!(arrivals.map(|s| whole.next(at(s * 1_000_000_000)).elapsed.as_secs()), arrivals);
     }
