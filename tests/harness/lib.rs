@@ -3,7 +3,8 @@
 //! [`origin`] is what stands behind a recorder or is the target of a replayer, and remembers each request to the byte;
 //! it, and the raw client, read HTTP by [`wire`], which shares no parser with the programs under test. [`receiver`]
 //! takes thousands of requests and counts them. [`grpc`] is a real gRPC service. [`chaos`] breaks connections, [`faults`]
-//! stores. [`deployed`] is what `deploy/` ships; [`proxies`] are other people's, by its configurations. [`process`] runs the programs as their users do, and [`wait`]
+//! stores. [`deployed`] is what `deploy/` ships, [`kubernetes`] judges what a cluster would be given of it; [`proxies`] are other
+//! people's, by its configurations. [`process`] runs the programs as their users do, and [`wait`]
 //! is the only way a test waits.
 //!
 //! Whatever goes wrong in here fails the test that is running.
@@ -31,7 +32,9 @@ pub mod hammer;
 pub mod http2;
 pub mod http2_origin;
 mod http_server;
+pub mod installed;
 pub mod kafka;
+pub mod kubernetes;
 pub mod ledgers;
 pub mod load;
 pub mod loaders;
@@ -43,6 +46,7 @@ pub mod receiver;
 pub mod recorder;
 pub mod replayer;
 pub mod stores;
+mod target_folder;
 pub mod tls_client;
 pub mod tls_front;
 pub mod tunnels;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::target_folder::target_folder;
+
 const VERSION: &str = "3.9.1";
 
 const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -52,11 +54,4 @@ fn fetch(all: &Path, jars: &Path) {
     if let Err(error) = std::fs::rename(work.path().join("jars"), jars) {
         assert!(jars.is_dir(), "{}: {error}", jars.display());
     }
-}
-
-/// Cargo marks its target folder; a program built there lies somewhere below it.
-fn target_folder() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    let marked = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    marked.map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), Path::to_owned)
 }

@@ -1,3 +1,4 @@
-//! What `deploy/` ships does what it says.
+//! What lies in `deploy/`: rendered, validated, run.
 
+mod judging;
 mod proxies;
