@@ -155,7 +155,7 @@ pub(super) struct ReplayFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub job: JobFlags,
-    /// Send only this process's part: 1/4 … 4/4.
+    /// Send only this process's part: 1/4 … 4/4; or, by an index that counts from 0, 0+1/4 … 3+1/4.
     #[arg(long, env = "UMBRA_SHARD", value_name = "I/N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,

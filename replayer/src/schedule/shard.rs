@@ -38,15 +38,20 @@ impl Shard {
 
 /// A text that is no shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no shard: give I/N with I from 1 to N, as in 1/4")]
+#[error("'{0}' is no shard: give I/N with I from 1 to N, as in 1/4 (or counted from 0, as in 0+1/4)")]
 pub struct ShardParseError(String);
 
 impl FromStr for Shard {
     type Err = ShardParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // An index that counts from 0, as a Kubernetes Job's, cannot be counted up where it is put into a command line.
+        let count = |part: &str| match part.strip_suffix("+1") {
+            Some(index) => index.parse::<u32>().ok()?.checked_add(1),
+            None => part.parse().ok(),
+        };
         text.split_once('/')
-            .and_then(|(part, of)| Some(Self { part: part.parse().ok()?, of: of.parse().ok()? }))
+            .and_then(|(part, of)| Some(Self { part: count(part)?, of: of.parse().ok()? }))
             .filter(|shard| (1..=shard.of).contains(&shard.part))
             .ok_or_else(|| ShardParseError(text.to_owned()))
     }
@@ -68,9 +73,15 @@ mod tests {
     #[test]
     fn shards_count_from_one() {
         assert_eq!("4/4".parse::<Shard>().unwrap().to_string(), "4/4");
-        for bad in ["", "1", "0/4", "5/4", "1/0", "-1/4", "1/4/2", "a/b"] {
+        for bad in ["", "1", "0/4", "5/4", "1/0", "-1/4", "1/4/2", "a/b", "4+1/4", "1+2/4", "+1/4", "4294967295+1/4"] {
             assert!(bad.parse::<Shard>().unwrap_err().to_string().contains("is no shard"), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_index_that_counts_from_zero_is_counted_up() {
+        let shards: Vec<String> = (0..3).map(|i| format!("{i}+1/3").parse::<Shard>().unwrap().to_string()).collect();
+        assert_eq!(shards, ["1/3", "2/3", "3/3"]);
     }
 
     proptest! {
