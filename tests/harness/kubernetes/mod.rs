@@ -8,6 +8,7 @@
 //! What a cluster's admission decides is not judged: validation rules in CEL, defaults, quotas, what exists.
 
 mod chart;
+mod container;
 mod crd;
 mod folder;
 mod modules;
@@ -20,6 +21,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 pub use chart::Chart;
+pub use container::{Container, containers, pods};
 
 use crate::installed::installed;
 
