@@ -15,7 +15,7 @@ mod modules;
 mod schemas;
 mod strimzi;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -30,11 +30,6 @@ use crate::installed::installed;
 const RELEASES: [&str; 2] = ["1.30.0", "1.37.0"];
 
 const KUBECONFORM: &str = "go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0";
-
-/// A path below `deploy/`.
-pub fn deploy(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(path)
-}
 
 /// The documents of a YAML text; empty ones are left out.
 #[track_caller]

@@ -188,7 +188,7 @@ fn the_notes_name_what_was_installed() {
 
 #[test]
 fn a_chart_of_ones_own_takes_the_recorder_as_a_sidecar() {
-    let example = Chart::at(umbra_tests::kubernetes::deploy("helm/examples/sidecar"));
+    let example = Chart::at(umbra_tests::deployed::path("helm/examples/sidecar"));
     let (_folder, shop) = example.with("umbra", &umbra());
     let documents = shop.render("shop", &[]).unwrap();
     assert_valid(&documents);

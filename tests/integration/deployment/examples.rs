@@ -1,13 +1,14 @@
 //! Examples that stand by themselves.
 
 use umbra_replayer::command::Action;
-use umbra_tests::kubernetes::{assert_valid, containers, deploy, documents_of};
+use umbra_tests::deployed;
+use umbra_tests::kubernetes::{assert_valid, containers, documents_of};
 
 use super::taking::container_is_taken;
 
 #[test]
 fn the_plain_job_is_valid_and_its_shards_are_all_there() {
-    let documents = documents_of(&deploy("helm/examples/replay-job.yaml"));
+    let documents = documents_of(&deployed::path("helm/examples/replay-job.yaml"));
     assert_valid(&documents);
     let found = containers(&documents);
     let shards: Vec<String> = container_is_taken(&found[0], documents[0]["spec"]["completions"].as_u64().unwrap())
@@ -19,5 +20,5 @@ fn the_plain_job_is_valid_and_its_shards_are_all_there() {
 
 #[test]
 fn strimzis_topic_and_users_are_valid() {
-    assert_valid(&documents_of(&deploy("helm/examples/strimzi.yaml")));
+    assert_valid(&documents_of(&deployed::path("helm/examples/strimzi.yaml")));
 }

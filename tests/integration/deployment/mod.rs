@@ -7,16 +7,17 @@ mod proxies;
 mod taking;
 mod values;
 
-use umbra_tests::kubernetes::{Chart, deploy};
+use umbra_tests::deployed;
+use umbra_tests::kubernetes::Chart;
 
 /// The chart.
 fn umbra() -> Chart {
-    Chart::at(deploy("helm/umbra"))
+    Chart::at(deployed::path("helm/umbra"))
 }
 
 /// An example's file of values.
 fn values_of(example: &str) -> String {
-    deploy(&format!("helm/examples/{example}.yaml")).display().to_string()
+    deployed::path(&format!("helm/examples/{example}.yaml")).display().to_string()
 }
 
 /// What the chart comes to with an example's values and further arguments.
