@@ -41,6 +41,7 @@ pub mod loaders;
 pub mod origin;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod proxies;
 pub mod receiver;
 pub mod recorder;

@@ -62,3 +62,8 @@ impl BlackHole {
         self.addr
     }
 }
+
+/// An address that is free, and will be unless somebody else takes it in the same moment.
+pub fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

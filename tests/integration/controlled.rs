@@ -48,6 +48,11 @@ impl Controlled {
         serde_json::from_slice(&self.ask("GET", "/status", "", "").body.bytes).expect("/status is JSON")
     }
 
+    /// Where it is controlled.
+    pub(crate) fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name);

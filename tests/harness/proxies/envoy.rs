@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::{Proxy, installed};
+use super::Proxy;
 use crate::deployed;
+use crate::installed::installed;
 use crate::process::{Finished, Process};
 
 /// What the configurations call the service, and the sink.

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::{Proxy, SERVICE, SINK, installed};
+use super::{Proxy, SERVICE, SINK};
 use crate::deployed;
+use crate::installed::installed;
 use crate::process::{Finished, Process};
 
 const PACKAGE: &str = "apt-get install haproxy";

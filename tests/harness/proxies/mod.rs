@@ -5,11 +5,12 @@ pub mod envoy;
 pub mod haproxy;
 pub mod nginx;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpStream};
 
 use tempfile::TempDir;
 
+use crate::installed::installed;
+use crate::ports::free_address;
 use crate::process::Process;
 use crate::wait::eventually;
 
@@ -62,21 +63,4 @@ impl Proxy {
         });
         Self { addr, process, _directory: directory }
     }
-}
-
-/// Where a program is; fails, saying what to install, where it is not.
-#[track_caller]
-pub fn installed(program: &str, package: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps servers where only root's PATH has them.
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-    let mut programs = folders.map(|folder| folder.join(program));
-    programs
-        .find(|file| file.is_file())
-        .unwrap_or_else(|| panic!("{program} is not installed: install it by {package}"))
-}
-
-/// An address that is free, and will be unless somebody else takes it in the same moment.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

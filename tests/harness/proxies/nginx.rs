@@ -5,8 +5,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::{Proxy, SERVICE, SINK, installed};
+use super::{Proxy, SERVICE, SINK};
 use crate::deployed;
+use crate::installed::installed;
 use crate::process::{Finished, Process};
 
 const PACKAGE: &str = "apt-get install nginx-light";

@@ -1,7 +1,6 @@
 //! The configurations of `deploy/proxies`: [`crate::mirrors`] records behind those that mirror; here staging stands behind
 //! those that take the shadow host.
 
-use serde_json::Value;
 use umbra_common::time::Timestamp;
 use umbra_tests::deployed;
 use umbra_tests::exchanges::get;
@@ -11,7 +10,7 @@ use umbra_tests::recorder::TestRecorder;
 use umbra_tests::stores::TestStore;
 use umbra_tests::wire::RawClient;
 
-use crate::programs::replayer;
+use super::statuses;
 
 #[test]
 fn every_configuration_passes_its_programs_own_check() {
@@ -33,17 +32,6 @@ fn recorded() -> TestStore {
     with_port.request.headers = [("host", "api.example.com:8443")].into_iter().collect();
     store.write(&[get(Timestamp::now(), "/"), with_port]);
     store
-}
-
-/// How often staging answered with each status, when a replayer sent everything to it.
-#[track_caller]
-fn statuses(store: &TestStore, staging: &str, flags: &[&str]) -> Value {
-    let file = store.directory().join("report.json").display().to_string();
-    let target = format!("staging={staging}");
-    let all = ["replay", "--store", store.url(), "--target", &target, "--from", "-1h", "--to", "+1h", "--rate", "max"];
-    replayer(&[&all[..], &["--report", &file], flags].concat()).finish().expect(0);
-    let report: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    report["targets"][0]["statuses"].clone()
 }
 
 /// The shadow host is answered by the service; production's host and the proxy's own name are nobody's.
