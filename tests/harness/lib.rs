@@ -38,6 +38,7 @@ pub mod kubernetes;
 pub mod ledgers;
 pub mod load;
 pub mod loaders;
+pub mod mesh;
 pub mod origin;
 pub mod ports;
 pub mod process;

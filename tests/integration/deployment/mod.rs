@@ -3,6 +3,7 @@
 mod chart;
 mod examples;
 mod judging;
+mod meshes;
 mod observing;
 mod proxies;
 mod taking;
