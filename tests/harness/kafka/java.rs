@@ -31,6 +31,8 @@ pub(super) struct Extra {
     pub(super) properties: String,
     /// Further arguments for formatting its storage.
     pub(super) format: Vec<String>,
+    /// It is the second broker of the cluster whose controller listens on this port; the first of its own where absent.
+    pub(super) joins: Option<u16>,
 }
 
 /// A broker on loopback. It ends, and its folder goes, when this is dropped or the process ends.
@@ -69,6 +71,11 @@ impl Java {
 
     pub(super) fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.ports[0])
+    }
+
+    /// Where its controller listens.
+    pub(super) fn controller(&self) -> u16 {
+        self.ports[1]
     }
 
     /// Starts it again with other settings.
@@ -128,11 +135,16 @@ fn write_properties(folder: &Path, [clients, controller]: [u16; 2], extra: &Extr
     let more: String = extra.listeners.iter().map(|(name, port)| format!(",{name}://127.0.0.1:{port}")).collect();
     let more_properties = &extra.properties;
     let log = folder.join("data");
+    let (roles, node, quorum) = match extra.joins {
+        None => ("broker,controller", 1, controller),
+        Some(controller) => ("broker", 2, controller),
+    };
+    let own = if extra.joins.is_none() { format!(",CONTROLLER://127.0.0.1:{controller}") } else { String::new() };
     let text = format!(
-        "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{clients}{more},CONTROLLER://127.0.0.1:{controller}
+        "process.roles={roles}
+node.id={node}
+controller.quorum.voters=1@127.0.0.1:{quorum}
+listeners=PLAINTEXT://127.0.0.1:{clients}{more}{own}
 advertised.listeners=PLAINTEXT://127.0.0.1:{clients}{more}
 controller.listener.names=CONTROLLER
 log.dirs={}

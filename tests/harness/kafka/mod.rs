@@ -11,9 +11,11 @@ mod broker;
 mod container;
 mod jars;
 mod java;
+mod pair;
 mod secured;
 
 pub use broker::Broker;
+pub use pair::Pair;
 pub use secured::{Password, SecuredBroker, USER};
 
 use std::net::TcpListener;

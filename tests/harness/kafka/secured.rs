@@ -47,6 +47,7 @@ impl SecuredBroker {
             listeners: ports.iter().map(|(name, port)| (*name, *port)).collect(),
             properties: properties(authority, password),
             format: scram.into_iter().flat_map(|one| ["--add-scram".into(), one]).collect(),
+            ..Extra::default()
         };
         let java = Java::start_with(&extra).unwrap_or_else(|why| panic!("apache kafka does not start: {why}"));
         Self { java, extra, ports }
