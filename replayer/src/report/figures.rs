@@ -7,6 +7,7 @@ use umbra_common::exchange::ExchangeId;
 
 use super::moments::Moments;
 use super::samples::Samples;
+use super::trend::Trend;
 use super::{StatusPair, TargetReport, Times};
 
 /// The exchange that a request came from, and what production answered, where that was recorded.
@@ -62,6 +63,7 @@ pub struct Figures {
     matrix: BTreeMap<(u16, u16), u64>,
     latency: Times,
     lag: Times,
+    trend: Trend,
     span: Option<Span>,
     moments: Moments,
     samples: Samples,
@@ -71,11 +73,9 @@ pub struct Figures {
     failures: Vec<String>,
 }
 
-/// The first and the last sending, as scheduled and as they were.
+/// The first and the last sending.
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    first_due: Option<Instant>,
-    last_due: Option<Instant>,
     first: Instant,
     last: Instant,
 }
@@ -97,6 +97,7 @@ impl Figures {
             matrix: BTreeMap::new(),
             latency: Times::new(),
             lag: Times::new(),
+            trend: Trend::default(),
             span: None,
             moments: Moments::default(),
             samples: Samples::default(),
@@ -112,10 +113,11 @@ impl Figures {
         self.sent += 1;
         self.sent_bytes += bytes;
         if let Some(due) = due {
-            self.lag.record(at.saturating_duration_since(due));
+            let lag = at.saturating_duration_since(due);
+            self.lag.record(lag);
+            self.trend.add(due, lag);
         }
-        let span = self.span.get_or_insert(Span { first_due: due, last_due: due, first: at, last: at });
-        span.last_due = due.max(span.last_due);
+        let span = self.span.get_or_insert(Span { first: at, last: at });
         span.last = at.max(span.last);
         if self.keep_seconds {
             let first = span.first;
@@ -184,7 +186,7 @@ impl Figures {
                 .collect(),
             latency: self.latency.quantiles(),
             lag: self.lag.quantiles(),
-            drift: self.span.and_then(Span::drift),
+            drift: self.trend.slope(),
             mean_rate: self.mean_rate(),
             per_second: self.moments.per_second(),
             due_per_second: self.moments.due_per_second(),
@@ -197,14 +199,6 @@ impl Figures {
             failures: self.failures.clone(),
             ..TargetReport::default()
         }
-    }
-}
-
-impl Span {
-    fn drift(self) -> Option<f64> {
-        let due = self.last_due?.saturating_duration_since(self.first_due?);
-        let took = self.last.saturating_duration_since(self.first);
-        (!due.is_zero()).then(|| took.as_secs_f64() / due.as_secs_f64() - 1.0)
     }
 }
 

@@ -13,6 +13,7 @@ mod quantiles;
 mod samples;
 mod summary;
 mod table;
+mod trend;
 
 pub use account::{Account, Receipt};
 pub use figures::{Answer, Figures, Recorded};

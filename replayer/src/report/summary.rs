@@ -89,7 +89,7 @@ pub struct TargetReport {
     pub recorded_latency: Option<Quantiles>,
     /// From due to sent; nothing without a schedule.
     pub lag: Option<Quantiles>,
-    /// How much longer the span from first to last sending was than scheduled, as a share of it.
+    /// How much lag each second of the schedule added: the slope of lag over due time, over all requests.
     pub drift: Option<f64>,
     /// Requests sent per second, over the whole run.
     pub mean_rate: f64,
