@@ -16,7 +16,7 @@ use crate::job::{JobConfig, JobsConfig};
 use crate::read::Filter;
 use crate::report::Gate;
 use crate::schedule::{Behind, Goals, Pace, Repeat, Shard};
-use crate::target::{HostPolicy, Order, Portion, ProtocolPolicy, Reach, Target, Weight};
+use crate::target::{BreakAfter, HostPolicy, Order, Portion, ProtocolPolicy, Reach, Target, Weight};
 use crate::traffic::{IdPrefix, Output, Screen};
 
 /// One run of the program.
@@ -63,6 +63,8 @@ pub struct Sending {
     pub timeout: Duration,
     /// How targets are connected to.
     pub reach: Reach,
+    /// After how many failures in a row a target is only probed.
+    pub breaker: BreakAfter,
     /// The most HTTP/1.1 connections to each target.
     pub connections: usize,
     /// The most requests in flight to each target, over whatever protocol.
@@ -89,6 +91,7 @@ impl Sending {
             protocol: ProtocolPolicy::default(),
             timeout: DEFAULT_TIMEOUT,
             reach: Reach::default(),
+            breaker: BreakAfter::default(),
             connections: DEFAULT_CONNECTIONS,
             in_flight: DEFAULT_CONNECTIONS,
             changes: Changes::default(),

@@ -109,7 +109,7 @@ impl Outcome for RecordOutcome {
 pub enum ReplayOutcome {
     /// The target answered, whatever the status.
     Answered,
-    /// It was sent, or tried, and no whole answer came.
+    /// It was due, and no whole answer came.
     Failed(SendFailure),
     /// Sampling left it out.
     SampledOut,
@@ -134,6 +134,8 @@ pub enum SendFailure {
     Broken,
     /// The target sent what is no HTTP.
     Protocol,
+    /// It was not sent: the target had failed so often that it was only probed.
+    BreakerOpen,
 }
 
 /// Why an exchange is not sent by rule.
@@ -185,6 +187,7 @@ impl Outcome for ReplayOutcome {
         Self::Failed(SendFailure::Timeout),
         Self::Failed(SendFailure::Broken),
         Self::Failed(SendFailure::Protocol),
+        Self::Failed(SendFailure::BreakerOpen),
         Self::SampledOut,
         Self::Skipped(ReplaySkip::Undecodable),
         Self::Skipped(ReplaySkip::OutsideWindow),
@@ -224,6 +227,7 @@ impl Outcome for ReplayOutcome {
                 SendFailure::Timeout => "timeout",
                 SendFailure::Broken => "broken",
                 SendFailure::Protocol => "protocol",
+                SendFailure::BreakerOpen => "breaker_open",
             },
             Self::Skipped(reason) => match reason {
                 ReplaySkip::Undecodable => "undecodable",

@@ -14,6 +14,7 @@ use umbra_common::ledger::{Ledger, ReplayOutcome};
 use super::{Commands, Mode};
 use crate::report::Live;
 use crate::schedule::Strain;
+use crate::target::Breaker;
 
 /// One lane, as far as it is shown.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub(super) struct Shown {
     pub(super) ledger: Arc<Ledger<ReplayOutcome>>,
     pub(super) live: Arc<Live>,
     pub(super) strain: Arc<Strain>,
+    pub(super) breaker: Arc<Breaker>,
 }
 
 /// The lanes that there are by now.
@@ -127,6 +129,25 @@ impl Collector for Reader {
         for lane in &lanes {
             let now = lane.strain.limit().unwrap_or(f64::INFINITY);
             ConstGauge::new(now).encode(limit.encode_family(&[("target", &*lane.target)])?)?;
+        }
+        let mut opened = to.encode_descriptor(
+            "breaker_opened",
+            "How often a target was given up for a while because it did nothing but fail",
+            None,
+            MetricType::Counter,
+        )?;
+        for lane in &lanes {
+            ConstCounter::new(lane.breaker.opened()).encode(opened.encode_family(&[("target", &*lane.target)])?)?;
+        }
+        let mut open = to.encode_descriptor(
+            "breaker_open",
+            "Whether a target is only probed now: 1 or 0",
+            None,
+            MetricType::Gauge,
+        )?;
+        for lane in &lanes {
+            let now = i64::from(lane.breaker.open_since().is_some());
+            ConstGauge::new(now).encode(open.encode_family(&[("target", &*lane.target)])?)?;
         }
         let mut latency = to.encode_descriptor(
             "latency",

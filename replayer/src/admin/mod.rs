@@ -88,6 +88,7 @@ impl Admin {
             ledger: lane.ledger.clone(),
             live: lane.live.clone(),
             strain: lane.strain.clone(),
+            breaker: lane.breaker.clone(),
         });
         *self.lanes.lock().unwrap_or_else(PoisonError::into_inner) = shown.collect();
     }

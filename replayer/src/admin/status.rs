@@ -27,6 +27,10 @@ fn target(lane: &Shown, mode: Mode) -> Value {
         "ledger": ledger(&lane.ledger.snapshot()),
         "in_flight": live.in_flight(),
         "lag_seconds": live.lag().as_secs_f64(),
+        "breaker": {
+            "open_seconds": lane.breaker.open_since().map(|since| since.elapsed().as_secs_f64()),
+            "opened": lane.breaker.opened(),
+        },
         "spared": { "limit": lane.strain.limit(), "lowered": lane.strain.lowered() },
     });
     if mode == Mode::Follow {

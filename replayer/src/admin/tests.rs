@@ -1,11 +1,13 @@
 //! The listener over its socket.
 
 use std::io::{Read, Write};
+use std::time::Instant;
 
 use super::*;
 use crate::report::Live;
 use crate::schedule::{Control, Pace, Strain};
 use crate::stop::{Stop, Urgency};
+use crate::target::Breaker;
 use umbra_common::ledger::{Ledger, ReplayOutcome};
 
 fn commands(mode: Mode) -> Commands {
@@ -39,7 +41,10 @@ fn watched(admin: &Admin) {
     ledger.open().end(ReplayOutcome::Answered);
     live.sent(Some(Duration::from_micros(200)), Some(Duration::from_millis(2)));
     live.set_behind_records(Some(7));
-    let shown = Shown { target: "v2".into(), ledger, live, strain: Arc::new(Strain::default()) };
+    let breaker = Breaker::new("v2".into(), "1".parse().unwrap());
+    breaker.ended(breaker.enter(Instant::now()).unwrap(), Some(&"refused"), Instant::now());
+    let strain = Arc::new(Strain::default());
+    let shown = Shown { target: "v2".into(), ledger, live, strain, breaker: Arc::new(breaker) };
     admin.lanes.lock().unwrap().push(shown);
 }
 
@@ -61,6 +66,8 @@ fn figures_are_read_from_the_ledger() {
         "umbra_replayer_paused 0",
         "umbra_replayer_pace_lowered_total{target=\"v2\"} 0",
         "umbra_replayer_pace_limit{target=\"v2\"} inf",
+        "umbra_replayer_breaker_opened_total{target=\"v2\"} 1",
+        "umbra_replayer_breaker_open{target=\"v2\"} 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
@@ -69,6 +76,8 @@ fn figures_are_read_from_the_ledger() {
     let (_, body) = status.split_once("\r\n\r\n").unwrap();
     let status: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(status["targets"][0]["ledger"]["ended"]["answered"], 1, "{status}");
+    let breaker = &status["targets"][0]["breaker"];
+    assert!(breaker["opened"] == 1 && breaker["open_seconds"].is_f64(), "{breaker}");
     assert_eq!((&status["paused"], &status["targets"][0]["behind_records"]), (&false.into(), &7.into()));
 }
 

@@ -90,10 +90,11 @@ pub(super) fn job(
 }
 
 /// What may be another each time a job goes on: how it is watched, how hard it tries, which part of it this process is.
-const FREE: [&str; 24] = [
+const FREE: [&str; 25] = [
     "admin",
     "admin-token",
     "allow-partial",
+    "breaker",
     "config",
     "connect-timeout",
     "connections",

@@ -233,7 +233,7 @@ fn sending(
         return Err(ConfigError::CarryWithoutOrder);
     }
     let order = order.unwrap_or(if carries.is_empty() { Order::Free } else { Order::Session });
-    let weights = reach.weights(&flags.target)?;
+    let (weights, breaker) = (reach.weights(&flags.target)?, reach.breaker.unwrap_or_default());
     let reach = reach.resolve(&flags.target, timeout)?;
     let sending = Sending {
         reach,
@@ -242,6 +242,7 @@ fn sending(
         host: flags.host.unwrap_or_default(),
         protocol: flags.protocol.unwrap_or_default(),
         timeout,
+        breaker,
         connections,
         in_flight: connections,
         changes,

@@ -9,7 +9,7 @@ use umbra_common::dial::{Identity, Pinned, TlsSettings};
 use umbra_common::time::HumanDuration;
 
 use super::ConfigError;
-use crate::target::{DEFAULT_CONNECT_TIMEOUT, Reach, Target, TargetScheme, Weight};
+use crate::target::{BreakAfter, DEFAULT_CONNECT_TIMEOUT, Reach, Target, TargetScheme, Weight};
 
 /// How targets are connected to.
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
@@ -43,6 +43,10 @@ pub(super) struct TargetFlags {
     #[arg(long, env = "UMBRA_RESPONSE_TIMEOUT", value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_timeout: Option<HumanDuration>,
+    /// A target that has failed so often in a row is only probed until it answers; off, or a number [default: 100].
+    #[arg(long, env = "UMBRA_BREAKER", value_name = "N|off")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakAfter>,
     /// Targets with a weight share the traffic: each session goes to one of them, by these parts.
     #[arg(long, env = "UMBRA_WEIGHT", value_name = "NAME=WEIGHT", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]

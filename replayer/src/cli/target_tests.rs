@@ -6,6 +6,7 @@ use clap::Parser;
 
 use super::Cli;
 use crate::command::{Action, Sending};
+use crate::target::BreakAfter;
 
 fn parse(rest: &str) -> Result<Sending, String> {
     let line = format!("umbra-replayer replay --store sqlite:t.db --from -15m {rest}");
@@ -48,6 +49,8 @@ fn each_wrong_value_is_named_with_what_to_do() {
         (plain, "--weight a=0", ["--weight", "give NAME=WEIGHT"]),
         (plain, "--weight a=1", ["--weight for one target has no meaning here", "give others one too"]),
         (plain, "--weight a=1,a=2", ["a second --weight", "give each target one"]),
+        (plain, "--breaker 0", ["--breaker", "give a whole number from 1, or off"]),
+        (plain, "--breaker 5%", ["--breaker", "give a whole number from 1, or off"]),
         (plain, "--response-timeout soon", ["--response-timeout", "is no duration"]),
     ] {
         let error = parse(&format!("{target} {flags}")).unwrap_err();
@@ -62,8 +65,11 @@ fn a_file_has_the_same_keys_and_no_others() {
         std::fs::write(file.path(), content).unwrap();
         parse(&format!("--target a=http://staging.test --config {}", file.path().display()))
     };
-    let reach = parsed("resolve = ['staging.test:80:10.0.0.7']\nconnect-timeout = '1s'").unwrap().reach;
-    assert_eq!((reach.pinned.len(), reach.connect_timeout), (1, Duration::from_secs(1)));
+    let sending = parsed("resolve = ['staging.test:80:10.0.0.7']\nconnect-timeout = '1s'\nbreaker = 'off'").unwrap();
+    assert_eq!((sending.reach.pinned.len(), sending.reach.connect_timeout), (1, Duration::from_secs(1)));
+    assert_eq!(sending.breaker, BreakAfter::Never);
+    assert_eq!(parsed("breaker = 7").unwrap().breaker, BreakAfter::Failures(7));
+    assert!(parsed("breaker = 0").unwrap_err().contains("or off"));
     let error = parsed("connect-timeuot = '1s'").unwrap_err();
     assert!(error.contains("connect-timeuot"), "{error}");
 }

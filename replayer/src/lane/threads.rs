@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 use umbra_common::ledger::{Ledger, ReplayOutcome};
 
@@ -17,7 +18,7 @@ use crate::error::RunError;
 use crate::report::{Figures, Live, Receipt, TargetReport};
 use crate::schedule::{Alarm, Dispatcher, Pacer, Strain, intake};
 use crate::stop::Stop;
-use crate::target::{Manner, Patience, Sender, Target, TargetScheme};
+use crate::target::{Breaker, Manner, Patience, Sender, Target, TargetScheme, Telling};
 
 /// One target's threads and counts.
 pub struct Lane {
@@ -29,6 +30,8 @@ pub struct Lane {
     pub live: Arc<Live>,
     /// How much slower than asked the target is sent to, to spare it.
     pub strain: Arc<Strain>,
+    /// Whether the target is worth sending to.
+    pub breaker: Arc<Breaker>,
     figures: Arc<Mutex<Figures>>,
     tally: Tally,
     memory: Option<Arc<Memory>>,
@@ -106,7 +109,8 @@ impl Lane {
             patience: purpose.patience(),
         };
         let memory = (!sending.carries.is_empty()).then(|| Arc::new(Memory::new(sending.carries.clone())));
-        let telling = (figures.clone(), live.clone());
+        let breaker = Arc::new(Breaker::new(target.name.clone(), sending.breaker));
+        let telling = Telling { figures: figures.clone(), live: live.clone(), breaker: breaker.clone() };
         let to = (&target.url, &sending.reach);
         let sender = Sender::new(to, manner, dispatcher, memory.clone(), telling, stop.clone())
             .map_err(|why| RunError::Tls { target: target.to_string(), why })?;
@@ -117,7 +121,7 @@ impl Lane {
         let outlet = Outlet::new(queue, Budget::new(LANE_BYTES));
         let work = Feed { outlet, ledger: ledger.clone(), live: live.clone(), stop: stop.clone() };
         let feeder = thread("feed", move || feed(work))?;
-        Ok(Self { target, ledger, live, strain, figures, tally, memory, feeder, sender })
+        Ok(Self { target, ledger, live, strain, breaker, figures, tally, memory, feeder, sender })
     }
 
     /// How many failed or were answered with an error.
@@ -144,6 +148,7 @@ impl Lane {
             changes: self.tally.report(),
             carried: self.memory.map(|memory| memory.report()).unwrap_or_default(),
             spared: self.strain.spared(),
+            breaker: self.breaker.broken(Instant::now()),
             ..figures.report(ledger.state("failed"))
         };
         (TargetReport { ledger, ..report }, fed.and(sent).err())

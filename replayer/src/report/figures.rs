@@ -157,6 +157,11 @@ impl Figures {
         }
     }
 
+    /// It was due, and not sent: the breaker is open, and why has been said.
+    pub fn unsent(&mut self) {
+        self.errors += 1;
+    }
+
     /// How many failed or were answered with an error.
     pub fn errors(&self) -> u64 {
         self.errors

@@ -11,6 +11,7 @@ use super::{Quantiles, Sample};
 use crate::carry::CarryReport;
 use crate::change::RuleReport;
 use crate::schedule::Spared;
+use crate::target::Broken;
 
 /// What came of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -73,7 +74,7 @@ pub struct TargetReport {
     /// Where every exchange ended.
     #[serde(serialize_with = "ledger")]
     pub ledger: Snapshot,
-    /// The share of what was sent that failed or was answered with 5xx or a gRPC status of the server's fault.
+    /// The share of what was to be sent that failed or was answered with 5xx or a gRPC status of the server's fault.
     pub error_rate: Option<f64>,
     /// The share of what was answered, and has a recorded status, whose status differs from it.
     pub status_changed: Option<f64>,
@@ -103,6 +104,8 @@ pub struct TargetReport {
     pub late: u64,
     /// How much slower than asked it was sent to, by `--pace-with`.
     pub spared: Spared,
+    /// How often and for how long it was only probed, by `--breaker`.
+    pub breaker: Broken,
     /// Requests that an earlier run of the job may have sent, and that were sent again.
     pub sent_again: u64,
     /// Request bodies sent, in bytes.
@@ -154,6 +157,7 @@ impl Default for TargetReport {
             lag_ms_per_second: Vec::new(),
             late: 0,
             spared: Spared::default(),
+            breaker: Broken::default(),
             sent_again: 0,
             sent_bytes: 0,
             received_bytes: 0,

@@ -107,6 +107,10 @@ fn details(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
             "  spared by --pace-with: lowered {times} times, down to {lowest:.1}/s, limited for {seconds:.0} s"
         )?;
     }
+    if target.breaker.opened > 0 {
+        let (times, seconds) = (target.breaker.opened, target.breaker.seconds);
+        writeln!(out, "  breaker: opened {times} times, only probes were sent for {seconds:.1} s")?;
+    }
     for rule in &target.changes {
         let unchanged = [(rule.not_json, "no JSON"), (rule.encoded, "compressed")];
         let unchanged =

@@ -123,7 +123,9 @@ fn passed(target: &TargetReport) -> u64 {
 /// Something was to be sent, and no connection could ever be made.
 fn reached_nobody(target: &TargetReport) -> bool {
     let unconnected = target.ledger.reason("failed", "connect") + target.ledger.reason("failed", "tls");
-    unconnected > 0 && unconnected == target.ledger.state("failed") && target.ledger.state("answered") == 0
+    // What the breaker kept back would have fared no better.
+    let failed = target.ledger.state("failed") - target.ledger.reason("failed", "breaker_open");
+    unconnected > 0 && unconnected == failed && target.ledger.state("answered") == 0
 }
 
 #[cfg(test)]
@@ -152,6 +154,7 @@ mod tests {
         assert_eq!(ends(&[outside, garbage]), ExitStatus::Failed);
         assert_eq!(ends(&[Answered, garbage]), ExitStatus::Done);
         assert_eq!(ends(&[connect, connect]), ExitStatus::Failed);
+        assert_eq!(ends(&[connect, Failed(SendFailure::BreakerOpen)]), ExitStatus::Failed);
         assert_eq!(ends(&[Answered, connect]), ExitStatus::Done);
         let interrupted = Report { interrupted: true, ..report(&[Answered]) };
         assert_eq!(status(&interrupted, true), ExitStatus::Interrupted);

@@ -1,6 +1,7 @@
 //! Where shadow requests go: the target, what is changed for it, the connections to it.
 
 mod body;
+mod breaker;
 mod connect;
 mod guard;
 mod host;
@@ -17,12 +18,13 @@ mod streams;
 mod url;
 
 pub use body::RecordedBody;
+pub use breaker::{BreakAfter, BreakAfterParseError, Breaker, Broken, Pass, Refused};
 pub use guard::Guard;
 pub use host::{HostPolicy, HostPolicyParseError};
 pub use name::{Target, TargetParseError};
 pub use protocol::{Protocol, ProtocolParseError, ProtocolPolicy};
 pub use reach::{DEFAULT_CONNECT_TIMEOUT, Reach};
-pub use sender::{Manner, Patience, Sender, Shot};
+pub use sender::{Manner, Patience, Sender, Shot, Telling};
 pub use sessions::{Order, OrderParseError};
 pub(crate) use shadow::origin_form;
 pub use shadow::{MARKER, Preparer, ShadowRequest, Unsendable};

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use umbra_common::dial::TlsError;
-use umbra_common::ledger::{ReplayOutcome, ReplaySkip};
+use umbra_common::ledger::{ReplayOutcome, ReplaySkip, SendFailure};
 
+use super::breaker::{Breaker, Pass};
 use super::connect::Connections;
 use super::send::{Keep, Limits, Reply, SendError, Sent, Unanswered, send};
 use super::sessions::Sessions;
@@ -60,9 +61,18 @@ pub struct Sender {
     limits: Limits,
     dispatcher: Dispatcher,
     memory: Option<Arc<Memory>>,
-    figures: Arc<Mutex<Figures>>,
-    live: Arc<Live>,
+    telling: Telling,
     stop: Stop,
+}
+
+/// Where a sender says what comes of what it sends.
+pub struct Telling {
+    /// The report's figures.
+    pub figures: Arc<Mutex<Figures>>,
+    /// What can be seen meanwhile.
+    pub live: Arc<Live>,
+    /// Whether the target is worth sending to.
+    pub breaker: Arc<Breaker>,
 }
 
 /// Room for requests in flight. A request has its slot before its turn: one that waited for a slot afterwards would leave
@@ -107,12 +117,12 @@ impl Sender {
         manner: Manner,
         dispatcher: Dispatcher,
         memory: Option<Arc<Memory>>,
-        (figures, live): (Arc<Mutex<Figures>>, Arc<Live>),
+        telling: Telling,
         stop: Stop,
     ) -> Result<Arc<Self>, TlsError> {
         let limits = Limits { whole: manner.timeout, head: reach.response_timeout };
         let connections = Connections::to(url, reach)?;
-        Ok(Arc::new(Self { connections, manner, limits, dispatcher, memory, figures, live, stop }))
+        Ok(Arc::new(Self { connections, manner, limits, dispatcher, memory, telling, stop }))
     }
 
     /// Sends what comes, each at its turn, until nothing more does, and waits for what is in flight. A stop drops what has
@@ -201,6 +211,17 @@ impl Sender {
     async fn shoot<R: Receipt, C>(&self, due: Option<Instant>, shot: Shot<R, C>) {
         let Shot { shadow, mut account, charge, expires } = shot;
         let ShadowRequest { mut request, protocol, recorded, session, carried, .. } = shadow;
+        let Telling { figures, live, breaker } = &self.telling;
+        let mut pass = match self.admit(due, expires, false).await {
+            Ok(pass) => pass,
+            Err(outcome) => {
+                if let Some(ReplayOutcome::Failed(_)) = outcome {
+                    figures.lock().unwrap_or_else(PoisonError::into_inner).unsent();
+                }
+                // Without an outcome it is closed as interrupted.
+                return outcome.map_or((), |outcome| account.end(outcome));
+            }
+        };
         let memory = self.memory.as_deref().zip(session).zip(carried);
         if let Some(((memory, session), _)) = &memory {
             memory.fill(session, &mut request);
@@ -211,43 +232,44 @@ impl Sender {
             Some(_) => Keep::Head,
         };
         let bytes = request.body().len();
-        let _in_flight = self.live.enter();
+        let _in_flight = live.enter();
         let begun = Instant::now();
-        if expires.is_some_and(|at| at < begun) {
-            return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
-        }
         account.sending();
-        let mut sent = send(&self.connections, request, protocol, self.limits, keep).await;
         let mut pause = FIRST_PAUSE;
-        while self.manner.patience == Patience::UntilConnected
-            && let Err(Unanswered { error: SendError::Connect(error), unsent: Some(request) }) = sent.result
-        {
-            self.live.unconnected(&error);
+        let Sent { at, result } = loop {
+            let sent = send(&self.connections, request, protocol, self.limits, keep).await;
+            let failure = sent.result.as_ref().err().map(|unanswered| &unanswered.error as &dyn std::fmt::Display);
+            breaker.ended(pass, failure, Instant::now());
+            let back = match sent.result {
+                Err(Unanswered { error: SendError::Connect(error), unsent: Some(back) })
+                    if self.manner.patience == Patience::UntilConnected =>
+                {
+                    live.unconnected(&error);
+                    back
+                }
+                result => break Sent { at: sent.at, result },
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 // Its account is closed as interrupted, so that it is sent after the restart.
                 () = self.stop.wait(Urgency::Drain) => return,
             }
-            if expires.is_some_and(|at| at < Instant::now()) {
-                return account.end(ReplayOutcome::Skipped(ReplaySkip::TooOld));
-            }
             pause = LONGEST_PAUSE.min(2 * pause);
-            // All that wait for the target try again when it is back: under the cap, not at once.
-            if !self.may_again().await {
-                return;
-            }
-            sent = send(&self.connections, request, protocol, self.limits, keep).await;
-        }
-        let Sent { at, result } = sent;
+            pass = match self.admit(due, expires, true).await {
+                Ok(pass) => pass,
+                Err(outcome) => return outcome.map_or((), |outcome| account.end(outcome)),
+            };
+            request = back;
+        };
         let lag = due.zip(at).map(|(due, at)| at.saturating_duration_since(due));
-        self.live.sent(lag, result.as_ref().ok().map(|reply| reply.answer.latency));
+        live.sent(lag, result.as_ref().ok().map(|reply| reply.answer.latency));
         self.note(at.unwrap_or(begun), &result);
         if let Some((((memory, session), carried), Ok(Reply { kept: Some((headers, body)), .. }))) =
             memory.zip(Some(&result))
         {
             memory.learn(&session, &carried, Answered::Shadow(headers, body));
         }
-        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut figures = figures.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = at {
             figures.sent(due, at, bytes);
         }
@@ -266,6 +288,42 @@ impl Sender {
         drop(charge);
     }
 
+    /// Whether one may be sent now, `again` where its turn has been; or how it ends otherwise: nothing where the run does.
+    /// While the breaker is open, what has its time has missed it, and the rest waits: of the tail for as long as it takes,
+    /// of a window for a while.
+    async fn admit(
+        &self,
+        due: Option<Instant>,
+        expires: Option<Instant>,
+        mut again: bool,
+    ) -> Result<Pass, Option<ReplayOutcome>> {
+        loop {
+            let now = Instant::now();
+            if expires.is_some_and(|at| at < now) {
+                return Err(Some(ReplayOutcome::Skipped(ReplaySkip::TooOld)));
+            }
+            let refused = match self.telling.breaker.enter(now) {
+                // All that waited for the target leave when it is back: under the cap, not at once.
+                Ok(pass) if !again || self.may_again().await => return Ok(pass),
+                Ok(_) => return Err(None),
+                Err(refused) => refused,
+            };
+            let waits = match (self.manner.patience, due) {
+                (Patience::UntilConnected, _) => true,
+                (Patience::None, Some(_)) => false,
+                (Patience::None, None) => now.saturating_duration_since(refused.since) < OPEN,
+            };
+            if !waits {
+                return Err(Some(ReplayOutcome::Failed(SendFailure::BreakerOpen)));
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.wait(Urgency::Drain) => return Err(None),
+                () = tokio::time::sleep_until(refused.again.into()) => again = true,
+            }
+        }
+    }
+
     /// Tells the pace what came of a request that left, or was tried, at `tried`.
     fn note(&self, tried: Instant, result: &Result<Reply, Unanswered>) {
         let (took, error) = match result {
@@ -281,3 +339,5 @@ impl Sender {
 /// hours is not hammered.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// What has no time of its own waits this long for a target whose breaker is open: longer than most restarts.
+const OPEN: Duration = Duration::from_secs(30);
