@@ -30,6 +30,11 @@ pub enum RunError {
         /// What is left.
         left: umbra_common::store::Expired,
     },
+    /// A window that lost records while it was read.
+    #[error(
+        "up to {0} records of the window were removed from the log before they were read; the rest was dealt with          (--allow-partial takes that for done)"
+    )]
+    Gone(u64),
     /// A job that cannot be begun or gone on with like this.
     #[error(transparent)]
     Job(#[from] JobError),

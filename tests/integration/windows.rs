@@ -27,31 +27,31 @@ use crate::both_stores::on_both_stores;
 use crate::programs::replayer;
 
 /// `count` requests `/0`, `/1`, …, so long apart, the last one a minute ago.
-fn sequence(count: u64, apart: Duration) -> Vec<Exchange> {
+pub(crate) fn sequence(count: u64, apart: Duration) -> Vec<Exchange> {
     let first = Timestamp::now().before(Duration::from_secs(60) + apart * u32::try_from(count).unwrap());
     (0..count).map(|i| get(first.after(apart * u32::try_from(i).unwrap()), &format!("/{i}"))).collect()
 }
 
-fn counts(receiver: &Receiver) -> BTreeMap<u64, u32> {
+pub(crate) fn counts(receiver: &Receiver) -> BTreeMap<u64, u32> {
     receiver.multiset().into_iter().map(|(kind, count)| (kind.target[1..].parse().unwrap(), count)).collect()
 }
 
-fn each(times: u32, count: u64) -> BTreeMap<u64, u32> {
+pub(crate) fn each(times: u32, count: u64) -> BTreeMap<u64, u32> {
     (0..count).map(|i| (i, times)).collect()
 }
 
-fn url(store: &TestStore) -> KafkaUrl {
+pub(crate) fn url(store: &TestStore) -> KafkaUrl {
     let StoreUrl::Kafka(url) = store.config().url else { panic!("a kafka store") };
     url
 }
 
-fn client(store: &TestStore) -> ClientConfig {
+pub(crate) fn client(store: &TestStore) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", url(store).brokers);
     config
 }
 
-fn run<F: Future>(future: F) -> F::Output {
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 

@@ -37,7 +37,7 @@ pub(super) struct JobFlags {
     #[arg(long = "loop", env = "UMBRA_LOOP", value_name = "N|for=TIME")]
     #[serde(rename = "loop", skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Repeat>,
-    /// Send what is left of a window of which a part has expired.
+    /// Send what is left of a window of which a part has expired, or expires while it is read.
     #[arg(long, env = "UMBRA_ALLOW_PARTIAL", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_partial: Option<bool>,

@@ -20,6 +20,8 @@ pub(crate) struct Rounds {
     records: Ordered<Candidate>,
     /// Records that came out of order in the rounds before.
     late: u64,
+    /// Positions that were removed before they were read in the rounds before.
+    gone: u64,
     settled: Option<Instant>,
 }
 
@@ -32,7 +34,7 @@ impl Rounds {
         let lengths = Lengths::of(&plan);
         let round = resumed.as_ref().map_or(0, |saved| saved.round(&lengths));
         let records = Ordered::open(&store, &part(&store, &plan, &lengths, resumed.as_deref(), round))?;
-        Ok(Self { store, plan, lengths, resumed, round, records, late: 0, settled: None })
+        Ok(Self { store, plan, lengths, resumed, round, records, late: 0, gone: 0, settled: None })
     }
 
     /// How many rounds have been read.
@@ -52,6 +54,7 @@ impl Rounds {
     /// Begins the next round.
     pub(crate) fn begin_next(&mut self) -> Result<(), StoreError> {
         self.late += self.records.late();
+        self.gone += self.records.gone().unwrap_or(0);
         self.round += 1;
         let part = part(&self.store, &self.plan, &self.lengths, self.resumed.as_deref(), self.round);
         self.records = Ordered::open(&self.store, &part)?;
@@ -61,6 +64,11 @@ impl Rounds {
     /// How many were given out after one that arrived later.
     pub(crate) fn late(&self) -> u64 {
         self.late + self.records.late()
+    }
+
+    /// How many positions were removed from the log before they were read, where that is known.
+    pub(crate) fn gone(&self) -> Option<u64> {
+        self.records.gone().map(|gone| self.gone + gone)
     }
 
     /// Works out where each partition has to be read again, if this run ends now.

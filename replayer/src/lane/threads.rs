@@ -144,6 +144,7 @@ impl Lane {
             name: self.target.name.to_string(),
             url: self.target.url.to_string(),
             late: self.live.late(),
+            gone: self.live.gone(),
             sent_again: self.live.again(),
             changes: self.tally.report(),
             carried: self.memory.map(|memory| memory.report()).unwrap_or_default(),

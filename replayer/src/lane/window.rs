@@ -96,6 +96,7 @@ impl WindowFeed {
             let round = self.records.round();
             let step = self.records.next(wait, &mut |stored| admit.admit(stored, round))?;
             feed.live.set_late(self.records.late());
+            feed.live.set_gone(self.records.gone());
             let records = &mut self.records;
             let mut tick = || {
                 if let Some(progress) = &progress {

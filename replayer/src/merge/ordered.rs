@@ -123,6 +123,11 @@ impl<T> Ordered<T> {
         self.read.restart(upto)
     }
 
+    /// How many positions were removed from the log before they were read, where that is known.
+    pub fn gone(&self) -> Option<u64> {
+        self.read.gone()
+    }
+
     /// Gives out what is held, in whatever order.
     pub fn drain(&mut self, each: &mut dyn FnMut(T)) {
         self.merge.drain(each);

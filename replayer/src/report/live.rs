@@ -17,6 +17,8 @@ pub struct Live {
     /// Of the fleet's rate, as a float's bits.
     share: AtomicU64,
     late: AtomicU64,
+    /// Negative where nobody knows.
+    gone: AtomicI64,
     again: AtomicU64,
     complete: AtomicBool,
     /// The longest that the schedule can be; all bits where nobody knows.
@@ -72,6 +74,17 @@ impl Live {
     /// So many exchanges came out of order by now.
     pub fn set_late(&self, late: u64) {
         self.late.store(late, Ordering::Relaxed);
+    }
+
+    /// So many positions of the window were removed from the log before they were read, where that is known.
+    pub fn set_gone(&self, gone: Option<u64>) {
+        let gone = gone.map_or(-1, |count| i64::try_from(count).unwrap_or(i64::MAX));
+        self.gone.store(gone, Ordering::Relaxed);
+    }
+
+    /// How many positions of the window were removed from the log before they were read, where that is known.
+    pub fn gone(&self) -> Option<u64> {
+        u64::try_from(self.gone.load(Ordering::Relaxed)).ok()
     }
 
     /// One more was read to be sent; `again` where an earlier run may have sent it.
@@ -161,6 +174,7 @@ impl Default for Live {
             behind_records: AtomicI64::new(-1),
             share: AtomicU64::new(0),
             late: AtomicU64::new(0),
+            gone: AtomicI64::new(-1),
             again: AtomicU64::new(0),
             complete: AtomicBool::new(false),
             schedule_micros: AtomicU64::new(u64::MAX),

@@ -102,6 +102,9 @@ pub struct TargetReport {
     pub lag_ms_per_second: Vec<f64>,
     /// Exchanges that came out of the store later than the look-ahead allows, and so out of order.
     pub late: u64,
+    /// Positions of the window that were removed from the log before they were read, which are at least as many as the
+    /// records; nothing where the store does not tell.
+    pub gone: Option<u64>,
     /// How much slower than asked it was sent to, by `--pace-with`.
     pub spared: Spared,
     /// How often and for how long it was only probed, by `--breaker`.
@@ -156,6 +159,7 @@ impl Default for TargetReport {
             due_per_second: Vec::new(),
             lag_ms_per_second: Vec::new(),
             late: 0,
+            gone: None,
             spared: Spared::default(),
             breaker: Broken::default(),
             sent_again: 0,

@@ -100,6 +100,9 @@ fn details(target: &TargetReport, out: &mut dyn Write) -> io::Result<()> {
     if target.late > 0 {
         writeln!(out, "  out of order: {} came later in the log than the look-ahead allows", target.late)?;
     }
+    if let Some(gone) = target.gone.filter(|gone| *gone > 0) {
+        writeln!(out, "  gone before they were read: {gone}, removed from the log by its retention")?;
+    }
     if let Some(lowest) = target.spared.lowest_rate {
         let (times, seconds) = (target.spared.lowered, target.spared.seconds);
         writeln!(

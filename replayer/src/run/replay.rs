@@ -73,6 +73,9 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
     let mut progress = Progress::start(extents, Some(line.clone()), control);
     let conducted = conduct(lanes, stop, &inner, &mut |lanes| progress.show(lanes));
     progress.clear();
+    let gone = conducted.targets.iter().filter_map(|target| target.gone).max().unwrap_or(0);
+    let is_short = gone > 0 && !config.allow_partial && !conducted.interrupted;
+    let error = conducted.error.or(is_short.then_some(RunError::Gone(gone)));
     let started = line.start();
     let seconds = started.map_or(0.0, |start| start.elapsed().as_secs_f64());
     let began = started.map(|start| Timestamp::now().before(Instant::now().saturating_duration_since(start)));
@@ -82,7 +85,7 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
         started: began.map(|at| at.to_string()).unwrap_or_default(),
         seconds,
         interrupted: conducted.interrupted,
-        error: conducted.error.as_ref().map(ToString::to_string),
+        error: error.as_ref().map(ToString::to_string),
         crossed: Vec::new(),
         job,
         targets: conducted.targets,
@@ -90,7 +93,7 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
     if !config.reporting.files.is_empty() {
         reproduce(&mut report, &window.store, &config.sending);
     }
-    Ok(Ended { report, error: conducted.error, has_end: true })
+    Ok(Ended { report, error, has_end: true })
 }
 
 /// How far a lane goes whose part of a plan begins at a place, after a job has been running for some time.

@@ -25,13 +25,15 @@ pub(super) struct Progress {
     next: i64,
     /// When the end of the log was met, since the last message.
     met_end: Option<Instant>,
+    /// It is asked for nothing any more, because the log ended before what was asked for.
+    pub(super) is_beyond: bool,
     ended: bool,
     pub(super) held: bool,
 }
 
 impl Progress {
     pub(super) fn new(plan: PartitionPlan) -> Self {
-        Self { to: plan.to, next: plan.from, met_end: None, ended: false, held: false }
+        Self { to: plan.to, next: plan.from, met_end: None, is_beyond: false, ended: false, held: false }
     }
 
     pub(super) fn message(&mut self, offset: i64) -> Step {
@@ -45,7 +47,23 @@ impl Progress {
 
     /// The log's end was met.
     pub(super) fn end_of_log(&mut self) {
-        self.met_end = Some(Instant::now());
+        self.met_end.get_or_insert_with(Instant::now);
+    }
+
+    /// The log is to be asked again.
+    pub(super) fn ask_again(&mut self) {
+        (self.met_end, self.is_beyond) = (None, false);
+    }
+
+    /// The log begins at `first` now; how many offsets that were to be read are gone.
+    pub(super) fn begins_at(&mut self, first: i64) -> u64 {
+        let next = self.next.max(first.min(self.to));
+        u64::try_from(next - std::mem::replace(&mut self.next, next)).unwrap_or(0)
+    }
+
+    /// The first offset that has not been read.
+    pub(super) fn next(&self) -> i64 {
+        self.next
     }
 
     /// Whether everything is read; told as true once.
@@ -106,6 +124,14 @@ mod tests {
     fn a_gap_at_the_end_ends_it_too() {
         let mut p = progress();
         assert_eq!((p.message(4), p.message(9), p.take_end()), (Step::Take, Step::Skip, true));
+    }
+
+    #[test]
+    fn what_a_log_has_lost_is_counted_once() {
+        let mut p = progress();
+        p.message(3);
+        assert_eq!([4, 5, 5, 3].map(|first| p.begins_at(first)), [0, 1, 0, 0]);
+        assert_eq!((p.next(), p.begins_at(100), p.take_end()), (5, 1, true));
     }
 
     #[test]

@@ -20,6 +20,8 @@ use crate::store::{KafkaUrl, Next, Plan, Position, Read, StoreError, Stored};
 const QUIET: Duration = Duration::from_secs(20);
 /// After this long without anything the read has failed, whatever the brokers say.
 const FAILED: Duration = Duration::from_secs(60);
+/// Before a broker is asked again that did not answer.
+const RETRY: Duration = Duration::from_secs(1);
 /// For one question to a broker meanwhile.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -31,6 +33,10 @@ pub(in crate::store) struct Reader {
     joiner: Joiner,
     /// Ends that are to be told.
     ends: VecDeque<i32>,
+    /// Planned offsets that were removed before they were read.
+    gone: u64,
+    /// Since when a partition may be asked for what it has not; which one is not said.
+    astray: Option<Instant>,
     /// When something last came, or the brokers last answered.
     heard: Instant,
     /// When something last came.
@@ -53,6 +59,8 @@ impl Reader {
             partitions: plan.partitions.iter().map(|part| (part.partition, Progress::new(*part))).collect(),
             joiner: Joiner::ignoring_before(plan.window.from().as_millis()),
             ends: VecDeque::new(),
+            gone: 0,
+            astray: None,
             heard: now,
             progressed: now,
         })
@@ -60,7 +68,7 @@ impl Reader {
 
     /// One event of the consumer; `None` where it was no record.
     fn event(&mut self, wait: Duration) -> Result<Option<Stored>, StoreError> {
-        let Self { consumer, partitions, joiner, .. } = self;
+        let Self { consumer, partitions, joiner, astray, .. } = self;
         let mut heard = true;
         let mut stored = None;
         let mut ended = None;
@@ -77,6 +85,9 @@ impl Reader {
                 if let Some(progress) = partitions.get_mut(&partition) {
                     progress.end_of_log();
                 }
+            }
+            Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) => {
+                *astray = Some(Instant::now());
             }
             Some(Err(error)) if trouble::is_fatal(&error) => return Err(error.into()),
             Some(Err(error)) if trouble::is_missing(&error) => {
@@ -100,14 +111,71 @@ impl Reader {
         Ok(stored)
     }
 
+    /// Finds the partitions that are asked for what they have not. They go on where their logs begin now; what would have
+    /// come before is counted.
+    fn find_the_way(&mut self) -> Result<(), StoreError> {
+        self.astray = None;
+        let open: Vec<i32> = self.partitions.iter().filter(|(_, p)| !p.has_ended()).map(|(id, _)| *id).collect();
+        let (mut found, mut in_range) = (false, Vec::new());
+        for partition in open {
+            let Ok((low, high)) = self.consumer.fetch_watermarks(&self.url.topic, partition, ANSWER) else {
+                // Asked again later: it may be this one.
+                self.astray = Some(Instant::now() + RETRY);
+                continue;
+            };
+            let Some(progress) = self.partitions.get_mut(&partition) else { continue };
+            let gone = progress.begins_at(low);
+            if gone > 0 {
+                tracing::warn!(partition, gone, "records were removed from the log before they were read");
+                (self.gone, found) = (self.gone + gone, true);
+                if progress.take_end() {
+                    self.end(partition);
+                } else {
+                    self.ask_again(partition)?;
+                }
+            } else if progress.next() > high {
+                found = true;
+                progress.is_beyond = true;
+                progress.end_of_log();
+            } else {
+                in_range.push(partition);
+            }
+        }
+        if !found && self.astray.is_none() {
+            in_range.into_iter().try_for_each(|partition| self.ask_again(partition))?;
+        }
+        Ok(())
+    }
+
+    /// Asks a partition for what has not come yet.
+    fn ask_again(&mut self, partition: i32) -> Result<(), StoreError> {
+        let Some(progress) = self.partitions.get_mut(&partition) else { return Ok(()) };
+        progress.ask_again();
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition_offset(&self.url.topic, partition, Offset::Offset(progress.next()))?;
+        self.consumer.incremental_unassign(&list)?;
+        self.consumer.incremental_assign(&list)?;
+        if progress.held {
+            self.consumer.pause(&list)?;
+        }
+        Ok(())
+    }
+
     /// Looks after partitions from which nothing more comes.
     fn check_silence(&mut self) -> Result<(), StoreError> {
+        if self.astray.is_some_and(|at| at <= Instant::now()) {
+            self.find_the_way()?;
+        }
         let stuck: Vec<i32> = self.partitions.iter().filter(|(_, p)| p.is_stuck()).map(|(id, _)| *id).collect();
         for partition in stuck {
             let (_, high) = self.consumer.fetch_watermarks(&self.url.topic, partition, ANSWER).unwrap_or((0, 0));
             let Some(progress) = self.partitions.get_mut(&partition) else { continue };
             let cut = high < progress.to();
             if cut && progress.stuck_for() < QUIET {
+                continue;
+            }
+            if !cut && progress.is_beyond {
+                self.ask_again(partition)?;
                 continue;
             }
             if cut {
@@ -183,5 +251,9 @@ impl Read for Reader {
 
     fn restart(&mut self, upto: Position) -> i64 {
         self.joiner.restart(upto)
+    }
+
+    fn gone(&self) -> Option<u64> {
+        Some(self.gone)
     }
 }

@@ -78,13 +78,13 @@ const READ: [(&str, &str); 4] = [
     ("group.id", "umbra-window"),
     ("enable.auto.commit", "false"),
     ("enable.partition.eof", "true"),
-    // Retention may remove the planned start while it is read.
-    ("auto.offset.reset", "earliest"),
+    // What retention removes before it is read is counted.
+    ("auto.offset.reset", "error"),
 ];
 
 const MARKS: [(&str, &str); 2] = [("group.id", GROUP), ("enable.auto.commit", "false")];
 
-const FOLLOW: [(&str, &str); 6] = [
+const FOLLOW: [(&str, &str); 7] = [
     // How often it is said how much is left to read.
     ("statistics.interval.ms", "2000"),
     ("enable.auto.commit", "true"),
@@ -92,6 +92,8 @@ const FOLLOW: [(&str, &str); 6] = [
     // Where everything there is has been read, missing parts of a record do not come any more.
     ("enable.partition.eof", "true"),
     ("auto.offset.reset", "earliest"),
+    // How soon partitions are found that were added.
+    ("topic.metadata.refresh.interval.ms", "30000"),
     // A rebalance leaves alone what stays with its replica.
     ("partition.assignment.strategy", "cooperative-sticky"),
 ];

@@ -15,10 +15,14 @@ use super::offsets::{Which, query};
 use super::read::Reader;
 use super::settings::{Role, Settings, refused};
 use super::trouble::Plain;
-use crate::store::{Expired, KafkaUrl, Kept, Mark, Next, PartitionPlan, Plan, Read, SLACK, Start, StoreError, Stored};
+use crate::store::{
+    Expired, KafkaUrl, Kept, Mark, Next, PartitionPlan, Plan, Position, Read, SLACK, Start, StoreError, Stored,
+};
 use crate::time::{Timestamp, Window};
 
-/// One look at a partition's beginning.
+/// As many records are looked at at a partition's beginning or end: one alone may be of before the window, or of no time.
+const LOOK: i64 = 100;
+/// One such look.
 const READ: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// A Kafka store opened for reading.
@@ -50,17 +54,57 @@ impl Source {
         };
         // The ends first: what is appended from here on is not in the plan.
         let ends = self.offsets(Which::Next)?;
-        let from = self.offsets(from)?;
+        let from = self.beginnings(window, from, &ends)?;
         let to = self.offsets(Which::At(window.to().after(SLACK)))?;
         let late = self.late(window);
         let late = |partition: &i32| late.get(partition).copied().unwrap_or(0);
         let partition = |partition: &i32| {
             let end = (*ends.get(partition)?)?;
-            let from = (*from.get(partition)?)?;
+            let from = *from.get(partition)?;
             let to = to.get(partition).copied().flatten().map_or(end, |to| to.max(late(partition)).min(end));
             (from < to).then_some(PartitionPlan { partition: *partition, from, to })
         };
         Ok(Plan { window, partitions: self.partitions.iter().filter_map(partition).collect() })
+    }
+
+    /// Where a window begins in each partition that has anything of it.
+    ///
+    /// A broker looks for a time in the first segment of a log that seems to be as late, and where compaction has emptied
+    /// that segment it says that nothing is as late (Kafka 3.9, `UnifiedLog.fetchOffsetByTimestamp`). So the last records
+    /// have a say, too: where they are of the window or later, such a partition is read from its beginning.
+    fn beginnings(
+        &self,
+        window: Window,
+        from: Which,
+        ends: &BTreeMap<i32, Option<i64>>,
+    ) -> Result<BTreeMap<i32, i64>, StoreError> {
+        let found = self.offsets(from)?;
+        let end = |partition: &i32| ends.get(partition).copied().flatten().unwrap_or(0);
+        let unknown = found.iter().filter(|(partition, found)| found.is_none() && end(partition) > 0);
+        let tails: Vec<_> = unknown
+            .map(|(partition, _)| PartitionPlan {
+                partition: *partition,
+                from: (end(partition) - LOOK).max(0),
+                to: end(partition),
+            })
+            .collect();
+        let mut begins: BTreeMap<i32, i64> = found.into_iter().filter_map(|(p, offset)| Some((p, offset?))).collect();
+        if tails.is_empty() {
+            return Ok(begins);
+        }
+        let firsts = self.offsets(Which::First)?;
+        let mut reader = self.read(&Plan { window: Window::ALL, partitions: tails })?;
+        loop {
+            match reader.next(READ)? {
+                Next::Record(Stored { position: Position { partition, .. }, exchange: Ok(exchange), .. }) => {
+                    if exchange.arrival >= window.from() {
+                        begins.insert(partition, firsts.get(&partition).copied().flatten().unwrap_or(0));
+                    }
+                }
+                Next::Record(_) | Next::Idle | Next::PartitionEnd(_) => {}
+                Next::End => return Ok(begins),
+            }
+        }
     }
 
     /// Behind which offset of each partition no late record of the window stands.
@@ -100,8 +144,6 @@ impl Source {
 
     /// The latest of the first arrivals in some partitions: from there on nothing is missing.
     fn first_arrival(&self, plan: &Plan, partitions: &[i32]) -> Result<Option<Timestamp>, StoreError> {
-        /// As many records are looked at in each: the first may be of before the window, or of no time.
-        const LOOK: i64 = 100;
         let planned = plan.partitions.iter().filter(|part| partitions.contains(&part.partition));
         let heads = planned.map(|part| PartitionPlan { to: part.to.min(part.from + LOOK), ..*part }).collect();
         let mut reader = self.read(&Plan { window: plan.window, partitions: heads })?;
