@@ -58,7 +58,7 @@ const fn named(name: &'static str, unit: Unit, of: fn(&Report, &TargetReport) ->
     Named { name, unit, of }
 }
 
-const NAMED: [Named; 42] = [
+const NAMED: [Named; 45] = [
     named("error_rate", Unit::Percent, |_, t| percent(t.error_rate)),
     named("status_changed", Unit::Percent, |_, t| percent(t.status_changed)),
     named("seen", Unit::Count, |_, t| count(t.ledger.seen)),
@@ -94,6 +94,9 @@ const NAMED: [Named; 42] = [
     named("lowered", Unit::Count, |_, t| count(t.spared.lowered)),
     named("lowest_rate", Unit::PerSecond, |_, t| t.spared.lowest_rate),
     named("limited", Unit::Milliseconds, |_, t| Some(t.spared.seconds * MILLIS)),
+    named("breaker_opened", Unit::Count, |_, t| count(t.breaker.opened)),
+    named("breaker_open", Unit::Milliseconds, |_, t| Some(t.breaker.seconds * MILLIS)),
+    named("gone", Unit::Count, |_, t| t.gone.and_then(count)),
     named("sent_bytes", Unit::Bytes, |_, t| count(t.sent_bytes)),
     named("received_bytes", Unit::Bytes, |_, t| count(t.received_bytes)),
     named("changed", Unit::Count, |_, t| count(t.changes.iter().map(|rule| rule.changed).sum())),

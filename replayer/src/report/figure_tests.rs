@@ -6,6 +6,7 @@ use crate::carry::CarryReport;
 use crate::change::RuleReport;
 use crate::report::StatusPair;
 use crate::schedule::Spared;
+use crate::target::Broken;
 
 fn quantiles(base: f64) -> Option<Quantiles> {
     Some(Quantiles { p50_ms: base, p90_ms: base + 1.0, p99_ms: base + 2.0, p999_ms: base + 3.0, max_ms: base + 4.0 })
@@ -39,6 +40,8 @@ fn full() -> (Report, TargetReport) {
         late: 44,
         spared: Spared { lowered: 45, lowest_rate: Some(46.5), seconds: 47.0 },
         sent_again: 48,
+        breaker: Broken { opened: 58, seconds: 59.0 },
+        gone: Some(60),
         sent_bytes: 49,
         received_bytes: 50,
         changes: vec![RuleReport { rule: "r".into(), changed: 51, not_json: 52, encoded: 53 }],
@@ -69,6 +72,8 @@ fn name(key: &str) -> (String, f64) {
         "drift" => (key.to_owned(), -100.0),
         "mean_rate" => ("rate".to_owned(), 1.0),
         "seconds" => ("took".to_owned(), 1e3),
+        "breaker.opened" => ("breaker_opened".to_owned(), 1.0),
+        "breaker.seconds" => ("breaker_open".to_owned(), 1e3),
         "spared.seconds" => ("limited".to_owned(), 1e3),
         "status_matrix.count" => ("status{200:503}".to_owned(), 1.0),
         _ => {
