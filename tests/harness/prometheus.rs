@@ -24,7 +24,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes each address under the name of its job, five times a second, and records by `rules` as often.
+    /// Scrapes each address under the name of its job, twice a second, and records by `rules` as often.
     #[track_caller]
     pub fn start(rules: &Path, jobs: &[(&str, SocketAddr)]) -> Self {
         let scrapes: Vec<Value> = jobs
@@ -34,7 +34,7 @@ impl Prometheus {
             )
             .collect();
         let configuration = serde_json::json!({
-            "global": { "scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "200ms" },
+            "global": { "scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms" },
             "rule_files": [rules],
             "scrape_configs": scrapes,
         });

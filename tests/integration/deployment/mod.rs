@@ -1,6 +1,7 @@
 //! What lies in `deploy/`: rendered, validated, run.
 
 mod chart;
+mod documents;
 mod examples;
 mod judging;
 mod meshes;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use umbra_common::time::Timestamp;
 use umbra_tests::deployed;
 use umbra_tests::exchanges::get;
-use umbra_tests::kubernetes::documents_of;
+use umbra_tests::kubernetes::{assert_valid, documents, documents_of};
 use umbra_tests::origin::Origin;
 use umbra_tests::prometheus::{Prometheus, promtool};
 use umbra_tests::stores::TestStore;
@@ -77,6 +77,16 @@ fn each_alert_fires_when_it_is_to_and_only_then() {
         // Where all is well, and before its time.
         assert!(silent >= 2 && of.len() > silent, "{name}: {silent} of {} tests are silent", of.len());
     }
+}
+
+/// As the guide makes one of them.
+#[test]
+fn the_rules_are_a_resource_for_prometheus_operator_too() {
+    let guide = deployed::text("README.md");
+    let head = "apiVersion: monitoring.coreos.com/v1\\nkind: PrometheusRule\\nmetadata: { name: umbra }\\nspec:\\n";
+    assert!(guide.contains(&format!("{{ printf '{head}'; sed 's/^/  /' prometheus/rules.yml; }}")));
+    let rules: String = deployed::text(RULES).lines().map(|line| format!("  {line}\n")).collect();
+    assert_valid(&documents(&(head.replace("\\n", "\n") + &rules)));
 }
 
 #[test]
