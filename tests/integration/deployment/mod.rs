@@ -7,6 +7,7 @@ mod judging;
 mod meshes;
 mod observing;
 mod proxies;
+mod sizing;
 mod taking;
 mod values;
 
