@@ -101,6 +101,21 @@ fn what_envoy_mirrors_by_its_route_for_grpc_is_recorded_as_its_client_sent_it() 
     assert_eq!(fields(&exchange), are(&[("content-type", "application/grpc"), ("x-a", "1")]));
 }
 
+/// What the documents of `deploy/` say of Envoy's mirror, and why gRPC has a cluster of its own.
+#[test]
+fn envoys_mirror_goes_by_its_clusters_protocol_and_not_by_the_clients() {
+    let (upstream, store) = (Receiver::start(), TestStore::sqlite());
+    let sink = TestRecorder::with(&["--store", store.url(), "--sink"]);
+    let proxy = Proxy::envoy_mirror(upstream.addr(), sink.addr());
+    let mut client = Http2Client::connect(proxy.addr());
+    let request = Request::get("http://api.example.com/x").body(Bytes::new()).unwrap();
+    assert_eq!(client.exchange(request).head.status(), 200);
+    sink.until("the copy is recorded", |ledger| ledger.state("recorded") == 1);
+    drop((client, proxy));
+    sink.drain();
+    assert_eq!((upstream.http2_count(), store.exchanges().remove(0).request.version), (1, HttpVersion::Http11));
+}
+
 #[test]
 fn a_grpc_call_that_envoy_mirrors_is_recorded_and_disturbs_nobody() {
     let (greeter, store) = (Greeter::start(), TestStore::sqlite());
