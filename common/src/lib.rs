@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`exchange`] is the unit of everything, [`codec`] turns it into the bytes that are kept for ever,
 //! [`store`] keeps them, [`ledger`] says where each one ended. The rest are small values that both command lines
-//! speak: [`time`], [`rate`], [`fraction`], [`size`] (read as plain numbers by [`decimal`]) and [`shadow_host`]. [`provenance`] names who recorded. [`dial`]
+//! speak: [`time`], [`rate`], [`fraction`], [`size`] (read as plain numbers by [`decimal`]) and [`shadow_host`]. [`provenance`] names who recorded, [`probe`] asks whether it is ready. [`dial`]
 //! makes connections: names, addresses, TLS.
 //!
 //! This crate knows no HTTP server and no HTTP client.
@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod fraction;
 pub mod ledger;
 pub mod logs;
+pub mod probe;
 pub mod provenance;
 pub mod rate;
 pub mod shadow_host;

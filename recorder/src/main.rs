@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use umbra_common::logs;
+use umbra_common::{logs, probe};
 use umbra_recorder::{Config, ConfigError, Flags, Inherited, Recorder, service};
 
 // The allocator is an eighth of the proxy's work; this one does it in half the time.
@@ -18,6 +18,9 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
+    if flags.probe {
+        return probe(flags);
+    }
     let check = flags.check;
     let config = match settings(flags) {
         Ok(config) => config,
@@ -35,6 +38,14 @@ fn main() -> ExitCode {
 
 fn settings(flags: Flags) -> Result<Config, ConfigError> {
     flags.layered()?.into_config()
+}
+
+/// `--probe`: nothing but the admin listener's address counts, so the rest need not be there.
+fn probe(flags: Flags) -> ExitCode {
+    match flags.layered().map(|flags| flags.admin.address()) {
+        Ok(admin) => probe::probe(admin).map_or_else(|error| fail(FAILED, &error), |()| ExitCode::SUCCESS),
+        Err(error) => fail(USAGE, &error),
+    }
 }
 
 /// `--check`: the effective settings are the result, so they go to standard output.

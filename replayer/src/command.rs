@@ -46,6 +46,8 @@ pub enum Action {
     Traffic(TrafficConfig),
     /// List, show or delete jobs.
     Jobs(JobsConfig),
+    /// Ask the run with this admin listener whether it is ready.
+    Probe(SocketAddr),
 }
 
 /// How shadow requests are sent.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::job::JobError;
 use umbra_common::dial::TlsError;
+use umbra_common::probe::ProbeError;
 use umbra_common::store::StoreError;
 use umbra_common::time::Window;
 
@@ -102,6 +103,9 @@ pub enum RunError {
         /// The first that have it.
         ids: String,
     },
+    /// The run that was asked is not ready.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     /// A thread cannot be started, or its runtime.
     #[error("cannot start {what}: {why}")]
     Start {

@@ -29,6 +29,11 @@ impl Controlled {
         Self { process, admin: SocketAddr::from(([127, 0, 0, 1], port)) }
     }
 
+    /// Where it is controlled.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Asks for something, with further header lines.
     pub(crate) fn ask(&self, method: &str, path: &str, lines: &str, body: &str) -> RawResponse {
         let length = body.len();

@@ -47,6 +47,7 @@ mod mirrors;
 mod operating;
 mod ordering;
 mod pacing;
+mod probing;
 mod programs;
 mod progress;
 mod recording;

@@ -27,6 +27,13 @@ pub struct AdminFlags {
     pub admin_token: Option<String>,
 }
 
+impl AdminFlags {
+    /// Where operators connect.
+    pub fn address(&self) -> SocketAddr {
+        self.admin.unwrap_or(ADMIN)
+    }
+}
+
 /// The admin listener's settings.
 #[derive(Clone)]
 pub struct Admin {
@@ -38,7 +45,7 @@ pub struct Admin {
 
 impl Admin {
     pub(super) fn new(flags: AdminFlags) -> Result<Self, ConfigError> {
-        let addr = flags.admin.unwrap_or(ADMIN);
+        let addr = flags.address();
         let token = flags.admin_token.map(token).transpose()?;
         if token.is_none() && !addr.ip().to_canonical().is_loopback() {
             let why = "others than this host reach it: give --admin-token env:NAME or file:PATH, or a loopback address";

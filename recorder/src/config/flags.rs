@@ -149,6 +149,11 @@ pub struct Flags {
     #[arg(long)]
     #[serde(skip)]
     pub check: bool,
+
+    /// Asks the recorder that runs on this host, by its --admin, whether it is ready, and exits with 0 or 1
+    #[arg(long)]
+    #[serde(skip)]
+    pub probe: bool,
 }
 
 impl Flags {
@@ -158,7 +163,7 @@ impl Flags {
             None => Ok(self),
             Some(file) => {
                 let merged = layer(&self, file)?;
-                Ok(Self { config: self.config, check: self.check, ..merged })
+                Ok(Self { config: self.config, check: self.check, probe: self.probe, ..merged })
             }
         }
     }

@@ -7,6 +7,7 @@ mod flags;
 mod follow_from;
 mod job_flags;
 mod pace_flags;
+mod probe_flags;
 mod resolve;
 mod target_flags;
 
@@ -15,11 +16,14 @@ pub use follow_from::{FollowFrom, FollowFromParseError};
 
 use clap::{Parser, Subcommand};
 
-use crate::command::Command;
+use umbra_common::logs::LogFormat;
+
+use crate::command::{Action, Command};
 use crate::job::{JobLook, JobName};
 use crate::traffic::IdPrefix;
 use flags::{FollowFlags, ReplayFlags, TrafficFlags};
 use job_flags::JobLookFlags;
+use probe_flags::ProbeFlags;
 
 /// Sends recorded traffic to staging clusters, as shadow traffic.
 #[derive(Debug, Parser)]
@@ -52,6 +56,8 @@ enum Sub {
     /// Look at the jobs that a store keeps.
     #[command(subcommand)]
     Job(Box<JobSub>),
+    /// Ask a run on this host, by its --admin, whether it is ready; exit with 0 or 1.
+    Probe(ProbeFlags),
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +122,7 @@ impl Cli {
                 TrafficSub::Show { id, flags } => resolve::show(id, flags),
                 TrafficSub::Tail(flags) => resolve::tail(flags),
             },
+            Sub::Probe(flags) => Ok(Command { log_format: LogFormat::default(), action: Action::Probe(flags.admin) }),
             Sub::Job(sub) => match *sub {
                 JobSub::List(flags) => resolve::jobs(flags, JobLook::List),
                 JobSub::Show { name, flags } => resolve::jobs(flags, JobLook::Show(name)),

@@ -13,6 +13,8 @@ pub use replay::replay;
 
 use std::io::Write;
 
+use umbra_common::probe::probe;
+
 use crate::command::{Action, Command};
 use crate::error::{ExitStatus, RunError};
 use crate::job;
@@ -31,5 +33,6 @@ pub fn run(command: Command, stop: Stop, out: &mut dyn Write) -> Result<ExitStat
         Action::Plan { config, diff } => plan::print(config, *diff, &stop, out),
         Action::Traffic(config) => traffic::print(config, &stop, out),
         Action::Jobs(config) => job::print(config, out),
+        Action::Probe(admin) => Ok(probe(*admin).map(|()| ExitStatus::Done)?),
     }
 }
