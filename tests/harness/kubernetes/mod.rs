@@ -11,7 +11,6 @@ mod chart;
 mod container;
 mod crd;
 mod folder;
-mod modules;
 mod schemas;
 mod strimzi;
 

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use super::folder::made_once;
-use super::modules::module;
 use super::{RELEASES, crd, strimzi};
+use crate::go_module::go_module;
 use crate::installed::{installed, output_of};
 
 /// To be counted up when what is made here changes.
@@ -45,7 +45,7 @@ pub(super) fn folder() -> &'static Path {
         made_once(&format!("kubernetes-schemas-{EDITION}"), |work| {
             kubernetes(work);
             for (name, version, files) in MODULES {
-                let root = module(name, version);
+                let root = go_module(name, version);
                 files.iter().flat_map(|file| yaml_files(&root.join(file))).for_each(|file| crd::convert(&file, work));
             }
             for file in strimzi::definitions(work) {

@@ -3,6 +3,7 @@
 mod chart;
 mod documents;
 mod examples;
+mod images;
 mod judging;
 mod meshes;
 mod observing;
