@@ -19,6 +19,7 @@
 pub mod arrivals;
 pub mod certificates;
 pub mod chaos;
+pub mod compose;
 pub mod curl;
 pub mod deployed;
 pub mod dns;

@@ -1,6 +1,7 @@
 //! What lies in `deploy/`: rendered, validated, run.
 
 mod chart;
+mod compose;
 mod documents;
 mod examples;
 mod images;
