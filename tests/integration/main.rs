@@ -60,6 +60,7 @@ mod sampling;
 mod secrets;
 mod secured_kafka;
 mod service_manager;
+mod showing;
 mod shrinking;
 mod spooling;
 mod store_contract;

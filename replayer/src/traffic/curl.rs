@@ -3,15 +3,18 @@
 use std::io::{self, Write};
 
 use http::HeaderName;
-use umbra_common::exchange::{Exchange, HttpVersion};
+use umbra_common::exchange::{Body, Exchange, HttpVersion};
 
 use crate::target::{Protocol, ShadowRequest, TargetUrl};
 
 /// Fields that curl makes itself, from the URL, the body or the connection.
-const BY_CURL: [&[u8]; 8] =
-    [b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"te", b"expect", b"upgrade"];
+const BY_CURL: [&[u8]; 7] =
+    [b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"expect", b"upgrade"];
 /// Fields that curl adds unless it is told not to.
 const UNASKED: [&str; 3] = ["user-agent", "accept", "content-type"];
+
+/// A longer body does not go onto the command line: Linux takes 128 KiB in one word of it, and what is quoted grows.
+const INLINE: usize = 32 << 10;
 
 /// What a command is made of.
 struct Parts<'a> {
@@ -19,18 +22,33 @@ struct Parts<'a> {
     version: HttpVersion,
     headers: Vec<(&'a [u8], &'a [u8])>,
     body: &'a [u8],
+    /// Whether there is a body, be it an empty one.
+    has_body: bool,
     url: Vec<u8>,
+    /// The target, where it does not follow from the URL.
+    target: Option<&'a [u8]>,
 }
 
-/// One command on one line, for any POSIX shell.
+/// One command on one line, for any POSIX shell; before it, as a comment, what it cannot send again.
 pub(super) fn command(exchange: &Exchange, out: &mut dyn Write) -> io::Result<()> {
     let request = &exchange.request;
+    let Body { bytes, length, .. } = &request.body;
+    if (bytes.len() as u64) < *length {
+        writeln!(out, "# incomplete: {} of {length} bytes of the body were recorded", bytes.len())?;
+    }
+    if !request.trailers.is_empty() {
+        writeln!(out, "# incomplete: curl sends no trailers, which this request had")?;
+    }
+    let is_origin_form = request.target.starts_with(b"/");
+    let kept = |name: &[u8]| !BY_CURL.contains(&name) && (name != b"te" || request.version == HttpVersion::Http2);
     let parts = Parts {
         method: &request.method,
         version: request.version,
-        headers: request.headers.iter().filter(|(name, _)| !BY_CURL.contains(name)).collect(),
-        body: &request.body.bytes,
+        headers: request.headers.iter().filter(|(name, _)| kept(name)).collect(),
+        body: bytes,
+        has_body: request.headers.get("content-length").is_some() || !bytes.is_empty(),
         url: url(exchange),
+        target: (!is_origin_form).then_some(&request.target[..]),
     };
     parts.print(out)
 }
@@ -56,7 +74,9 @@ pub(crate) fn shadow_command(shadow: &ShadowRequest, target: &TargetUrl, secrets
         version: if shadow.protocol == Protocol::H2 { HttpVersion::Http2 } else { HttpVersion::Http11 },
         headers,
         body: request.body().bytes(),
+        has_body: request.headers().contains_key(http::header::CONTENT_LENGTH) || !request.body().bytes().is_empty(),
         url: [target.to_string().trim_end_matches('/').as_bytes(), path.as_bytes()].concat(),
+        target: None,
     };
     let mut out = Vec::new();
     // Writing to memory does not fail.
@@ -67,8 +87,13 @@ pub(crate) fn shadow_command(shadow: &ShadowRequest, target: &TargetUrl, secrets
 impl Parts<'_> {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let body = self.body;
-        let is_plain = body.iter().all(|b| is_printable(*b) || *b == b'\n');
-        if !is_plain {
+        let is_head = self.method == b"HEAD";
+        if is_head && !body.is_empty() {
+            writeln!(out, "# incomplete: curl sends no body with HEAD, and this one had {} bytes", body.len())?;
+        }
+        let is_plain = body.len() <= INLINE && body.iter().all(|b| is_printable(*b) || *b == b'\n');
+        let is_piped = !is_plain && !is_head;
+        if is_piped {
             write!(out, "printf {} | ", octal(body))?;
         }
         write!(out, "curl -sS --globoff --path-as-is")?;
@@ -89,10 +114,13 @@ impl Parts<'_> {
         for name in UNASKED.iter().filter(|name| !self.headers.iter().any(|(key, _)| *key == name.as_bytes())) {
             write!(out, " -H '{name}:'")?;
         }
-        if !is_plain {
+        if is_piped {
             write!(out, " -H 'expect:' --data-binary @-")?;
-        } else if !body.is_empty() {
+        } else if self.has_body && !is_head {
             write!(out, " -H 'expect:' --data-raw {}", quoted(body))?;
+        }
+        if let Some(target) = self.target {
+            write!(out, " --request-target {}", quoted(target))?;
         }
         writeln!(out, " {}", quoted(&self.url))
     }
@@ -100,9 +128,6 @@ impl Parts<'_> {
 
 fn url(exchange: &Exchange) -> Vec<u8> {
     let request = &exchange.request;
-    if !request.target.starts_with(b"/") && request.target.windows(3).any(|w| w == b"://") {
-        return request.target.to_vec();
-    }
     let path = if request.target.starts_with(b"/") { &request.target[..] } else { b"/" };
     [request.scheme.to_string().as_bytes(), b"://", &request.authority, path].concat()
 }
