@@ -21,10 +21,10 @@ use crate::schedule::Shard;
 use crate::target::{HostPolicy, ProtocolPolicy, Target};
 use crate::traffic::Output;
 
-/// What every subcommand takes.
+/// Where everything is, for every subcommand.
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
-pub(super) struct SourceFlags {
+pub(super) struct StoreFlags {
     /// Where the traffic is: sqlite:FILE or kafka://HOST:PORT/TOPIC.
     #[arg(long, env = "UMBRA_STORE", value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,15 +37,35 @@ pub(super) struct SourceFlags {
     #[arg(long, env = "UMBRA_LOG_FORMAT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormat>,
+}
+
+/// Which of the exchanges are meant.
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct FilterFlags {
     /// Only exchanges for which the expression holds, as in 'method == "GET" && path.startsWith("/v1/")'; given several
     /// times, for which all hold.
     #[arg(long = "where", env = "UMBRA_WHERE", value_name = "EXPR")]
     #[serde(rename = "where", skip_serializing_if = "Vec::is_empty")]
-    pub filter: Vec<Condition>,
+    pub conditions: Vec<Condition>,
     /// Only this share of the exchanges, the same ones each time.
     #[arg(long, env = "UMBRA_SAMPLE", value_name = "P%")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample: Option<Fraction>,
+}
+
+/// Which stretch of recorded time.
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub(super) struct WindowFlags {
+    /// The first moment of the window: RFC 3339, Unix seconds, or from now as in -15m [default for `traffic`: the beginning].
+    #[arg(long, env = "UMBRA_FROM", value_name = "TIME", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<When>,
+    /// The first moment after the window [default: now].
+    #[arg(long, env = "UMBRA_TO", value_name = "TIME", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<When>,
 }
 
 /// How shadow requests are sent.
@@ -94,7 +114,10 @@ pub(super) struct SendFlags {
 pub(super) struct FollowFlags {
     #[command(flatten)]
     #[serde(flatten)]
-    pub source: SourceFlags,
+    pub store: StoreFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub filter: FilterFlags,
     #[command(flatten)]
     #[serde(flatten)]
     pub send: SendFlags,
@@ -125,7 +148,10 @@ pub(super) struct FollowFlags {
 pub(super) struct ReplayFlags {
     #[command(flatten)]
     #[serde(flatten)]
-    pub source: SourceFlags,
+    pub store: StoreFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub filter: FilterFlags,
     #[command(flatten)]
     #[serde(flatten)]
     pub send: SendFlags,
@@ -135,14 +161,9 @@ pub(super) struct ReplayFlags {
     #[command(flatten)]
     #[serde(flatten)]
     pub changes: ChangeFlags,
-    /// The first moment of the window: RFC 3339, Unix seconds, or from now as in -15m.
-    #[arg(long, env = "UMBRA_FROM", value_name = "TIME", allow_hyphen_values = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<When>,
-    /// The first moment after the window [default: now].
-    #[arg(long, env = "UMBRA_TO", value_name = "TIME", allow_hyphen_values = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<When>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub window: WindowFlags,
     #[command(flatten)]
     #[serde(flatten)]
     pub pace: PaceFlags,
@@ -171,15 +192,13 @@ pub(super) struct ReplayFlags {
 pub(super) struct TrafficFlags {
     #[command(flatten)]
     #[serde(flatten)]
-    pub source: SourceFlags,
-    /// The first moment of the window [default: the beginning].
-    #[arg(long, env = "UMBRA_FROM", value_name = "TIME", allow_hyphen_values = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<When>,
-    /// The first moment after the window [default: now].
-    #[arg(long, env = "UMBRA_TO", value_name = "TIME", allow_hyphen_values = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<When>,
+    pub store: StoreFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub filter: FilterFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub window: WindowFlags,
     /// Without colours, also on a terminal; any value of NO_COLOR says so too.
     #[arg(long, env = "NO_COLOR", num_args = 0..=1, default_missing_value = "true", value_name = "ANY")]
     #[serde(skip)]

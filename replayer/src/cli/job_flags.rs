@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::hash::Hasher;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use siphasher::sip::SipHasher13;
-use umbra_common::logs::LogFormat;
-use umbra_common::store::StoreSetting;
 
 use super::ConfigError;
+use super::flags::StoreFlags;
 use crate::job::{Delivery, JobConfig, JobName};
 use crate::schedule::{Repeat, Shard};
 use crate::traffic::Output;
@@ -47,18 +46,9 @@ pub(super) struct JobFlags {
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct JobLookFlags {
-    /// Where the jobs are: sqlite:FILE or kafka://HOST:PORT/TOPIC.
-    #[arg(long, env = "UMBRA_STORE", value_name = "URL")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub store: Option<StoreSetting>,
-    /// A TOML file with the same settings, below flags and environment.
-    #[arg(long, env = "UMBRA_CONFIG", value_name = "FILE")]
-    #[serde(skip)]
-    pub config: Option<PathBuf>,
-    /// How log lines on standard error look: text or json.
-    #[arg(long, env = "UMBRA_LOG_FORMAT", value_name = "FORMAT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub log_format: Option<LogFormat>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub store: StoreFlags,
     /// table, or json (one object a line) [default: table].
     #[arg(long, env = "UMBRA_OUTPUT", value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]

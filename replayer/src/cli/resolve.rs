@@ -8,7 +8,7 @@ use umbra_common::store::{StoreConfig, StoreSetting};
 use umbra_common::time::{Timestamp, When, Window};
 
 use super::change_flags::{ChangeFlags, Fitting};
-use super::flags::{FollowFlags, ReplayFlags, SendFlags, SourceFlags, TrafficFlags};
+use super::flags::{FilterFlags, FollowFlags, ReplayFlags, SendFlags, StoreFlags, TrafficFlags, WindowFlags};
 use super::job_flags::{JobLookFlags, job};
 use super::target_flags::TargetFlags;
 use super::{ConfigError, FollowFrom};
@@ -23,16 +23,16 @@ use crate::target::Order;
 use crate::traffic::{IdPrefix, Output, Screen};
 
 pub(super) fn follow(flags: FollowFlags) -> Result<Command, ConfigError> {
-    let mut flags = below(flags, |f| &f.source)?;
-    let log_format = flags.source.log_format.unwrap_or_default();
+    let mut flags = below(flags, |f| &f.store)?;
+    let log_format = flags.store.log_format.unwrap_or_default();
     flags.pace.check()?;
     let in_flight = flags.goals.in_flight()?;
-    let mut filter = filter(&flags.source)?;
+    let mut filter = filter(&flags.filter)?;
     let (sending, reporting) = sending(flags.send, flags.reach, flags.changes, &mut filter)?;
     let sending = Sending { in_flight: in_flight.unwrap_or(sending.connections), ..sending };
     let reporting = Reporting { admin: flags.admin.resolve()?, ..reporting };
     let config = FollowConfig {
-        store: store(&mut flags.source.store)?,
+        store: store(&mut flags.store.store)?,
         from: flags.from.unwrap_or(FollowFrom::Latest).resolve(Timestamp::now()),
         rate: flags.pace.rate,
         delay: flags.pace.delay.map(|d| d.0).filter(|d| !d.is_zero()),
@@ -64,11 +64,11 @@ pub(super) fn plan(flags: ReplayFlags, diff: bool) -> Result<Command, ConfigErro
 }
 
 fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayConfig), ConfigError> {
-    let mut flags = below(flags, |f| &f.source)?;
+    let mut flags = below(flags, |f| &f.store)?;
     let job = job(&flags.job, &flags, flags.shard, flags.changes.profile.as_deref())?;
     let now = Timestamp::now();
-    let from = flags.from.ok_or(ConfigError::Missing("--from", "say where the window begins, as in -15m"))?;
-    let window = Window::new(from.resolve(now), flags.to.unwrap_or(NOW).resolve(now))?;
+    let from = flags.window.from.ok_or(ConfigError::Missing("--from", "say where the window begins, as in -15m"))?;
+    let window = Window::new(from.resolve(now), flags.window.to.unwrap_or(NOW).resolve(now))?;
     let in_flight = flags.goals.in_flight()?;
     let pacing = flags.pace.resolve(flags.goals.pace_with)?;
     let mut start_at = flags.start_at.map(|at| at.resolve(now));
@@ -79,12 +79,12 @@ fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayCo
         }
         start_at = None;
     }
-    let mut filter = filter(&flags.source)?;
+    let mut filter = filter(&flags.filter)?;
     let (sending, reporting) = sending(flags.send, flags.reach, flags.changes, &mut filter)?;
     let sending = Sending { in_flight: in_flight.unwrap_or(sending.connections), ..sending };
     let reporting = Reporting { admin: flags.admin.resolve()?, ..reporting };
-    let log_format = flags.source.log_format.unwrap_or_default();
-    let store = store(&mut flags.source.store)?;
+    let log_format = flags.store.log_format.unwrap_or_default();
+    let store = store(&mut flags.store.store)?;
     let config = ReplayConfig {
         store,
         window,
@@ -104,22 +104,19 @@ fn window(flags: ReplayFlags) -> Result<(umbra_common::logs::LogFormat, ReplayCo
 const NOW: When = When::Ago(std::time::Duration::ZERO);
 
 pub(super) fn jobs(flags: JobLookFlags, look: JobLook) -> Result<Command, ConfigError> {
-    let mut flags = match &flags.config {
-        None => flags,
-        Some(file) => layer(&flags, file)?,
-    };
+    let mut flags = below(flags, |f| &f.store)?;
     let output = flags.output.unwrap_or(Output::Table);
     if !matches!(output, Output::Table | Output::Json) {
         return Err(ConfigError::Output(output.to_string(), "table or json"));
     }
-    let store = store(&mut flags.store)?;
-    let log_format = flags.log_format.unwrap_or_default();
+    let store = store(&mut flags.store.store)?;
+    let log_format = flags.store.log_format.unwrap_or_default();
     Ok(Command { log_format, action: Action::Jobs(JobsConfig { store, output, look }) })
 }
 
 pub(super) fn list(flags: TrafficFlags, follow: bool) -> Result<Command, ConfigError> {
-    let flags = below(flags, |f| &f.source)?;
-    if follow && flags.to.is_some() {
+    let flags = below(flags, |f| &f.store)?;
+    if follow && flags.window.to.is_some() {
         return Err(ConfigError::Unused("--to", "--follow goes on until it is interrupted"));
     }
     let window = past(&flags)?;
@@ -127,7 +124,7 @@ pub(super) fn list(flags: TrafficFlags, follow: bool) -> Result<Command, ConfigE
 }
 
 pub(super) fn top(flags: TrafficFlags, limit: usize) -> Result<Command, ConfigError> {
-    let flags = below(flags, |f| &f.source)?;
+    let flags = below(flags, |f| &f.store)?;
     if limit == 0 {
         return Err(ConfigError::Zero("--limit"));
     }
@@ -139,30 +136,31 @@ pub(super) fn top(flags: TrafficFlags, limit: usize) -> Result<Command, ConfigEr
 /// an end, it has none.
 fn past(flags: &TrafficFlags) -> Result<Window, ConfigError> {
     let now = Timestamp::now();
-    let from = flags.from.map_or(Timestamp::ZERO, |from| from.resolve(now));
-    Ok(Window::new(from, flags.to.map_or(Timestamp::LAST, |to| to.resolve(now)))?)
+    let WindowFlags { from, to } = flags.window;
+    let from = from.map_or(Timestamp::ZERO, |from| from.resolve(now));
+    Ok(Window::new(from, to.map_or(Timestamp::LAST, |to| to.resolve(now)))?)
 }
 
 pub(super) fn show(id: IdPrefix, flags: TrafficFlags) -> Result<Command, ConfigError> {
-    let flags = below(flags, |f| &f.source)?;
+    let flags = below(flags, |f| &f.store)?;
     no_window(&flags, "an id says its own time")?;
-    if flags.source.sample.is_some() {
+    if flags.filter.sample.is_some() {
         return Err(ConfigError::Unused("--sample", "one exchange is shown by its id"));
     }
-    if !flags.source.filter.is_empty() {
+    if !flags.filter.conditions.is_empty() {
         return Err(ConfigError::Unused("--where", "one exchange is shown by its id"));
     }
     traffic(flags, Look::Show(id), Output::Http)
 }
 
 pub(super) fn tail(flags: TrafficFlags) -> Result<Command, ConfigError> {
-    let flags = below(flags, |f| &f.source)?;
+    let flags = below(flags, |f| &f.store)?;
     no_window(&flags, "tail begins now; use traffic list for the past")?;
     traffic(flags, Look::Tail, Output::Table)
 }
 
 fn no_window(flags: &TrafficFlags, why: &'static str) -> Result<(), ConfigError> {
-    match (flags.from, flags.to) {
+    match (flags.window.from, flags.window.to) {
         (Some(_), _) => Err(ConfigError::Unused("--from", why)),
         (_, Some(_)) => Err(ConfigError::Unused("--to", why)),
         (None, None) => Ok(()),
@@ -170,9 +168,9 @@ fn no_window(flags: &TrafficFlags, why: &'static str) -> Result<(), ConfigError>
 }
 
 fn traffic(mut flags: TrafficFlags, look: Look, usual: Output) -> Result<Command, ConfigError> {
-    let log_format = flags.source.log_format.unwrap_or_default();
-    let filter = filter(&flags.source)?;
-    let store = store(&mut flags.source.store)?;
+    let log_format = flags.store.log_format.unwrap_or_default();
+    let filter = filter(&flags.filter)?;
+    let store = store(&mut flags.store.store)?;
     let output = flags.output.unwrap_or(usual);
     let wanted = match (&look, output) {
         (Look::Show(_), Output::Table) => Some("http, json, curl or har"),
@@ -187,8 +185,8 @@ fn traffic(mut flags: TrafficFlags, look: Look, usual: Output) -> Result<Command
 }
 
 /// The flags over the file they name.
-fn below<T: Serialize + DeserializeOwned>(flags: T, source: fn(&T) -> &SourceFlags) -> Result<T, ConfigError> {
-    match &source(&flags).config {
+fn below<T: Serialize + DeserializeOwned>(flags: T, store: fn(&T) -> &StoreFlags) -> Result<T, ConfigError> {
+    match &store(&flags).config {
         None => Ok(flags),
         Some(file) => Ok(layer(&flags, file)?),
     }
@@ -199,10 +197,10 @@ fn store(setting: &mut Option<StoreSetting>) -> Result<StoreConfig, ConfigError>
     setting.take().unwrap_or_default().resolve()?.ok_or(missing)
 }
 
-fn filter(source: &SourceFlags) -> Result<Filter, ConfigError> {
-    match source.sample {
+fn filter(flags: &FilterFlags) -> Result<Filter, ConfigError> {
+    match flags.sample {
         Some(Fraction::NONE) => Err(ConfigError::Zero("--sample")),
-        sample => Ok(Filter { sample: sample.unwrap_or(Fraction::ALL), conditions: source.filter.clone() }),
+        sample => Ok(Filter { sample: sample.unwrap_or(Fraction::ALL), conditions: flags.conditions.clone() }),
     }
 }
 

@@ -52,7 +52,8 @@ fn wrong_values_are_named() {
     assert!(error("--shard 5/4").contains("is no shard"));
     assert!(error("--start-at -1m").contains("has passed"));
     assert!(error("--host shadow").contains("is no host policy"));
-    assert!(error("--fail-if errors>1%").contains("use one of error_rate"));
+    assert!(error("--fail-if errors>1%").contains("did you mean 'error_rate'?"));
+    assert!(error("--fail-if zzz>1%").contains("use one of error_rate"));
     let elsewhere = parse(&REPLAY.replace("sqlite:t.db", "redis://x")).unwrap_err();
     assert!(elsewhere.contains("is no store"));
 }
