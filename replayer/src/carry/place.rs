@@ -6,7 +6,7 @@ use std::str::FromStr;
 use http::HeaderName;
 use regex::bytes::Regex;
 
-use crate::change::Pointer;
+use crate::change::{Pointer, reserved};
 
 /// A place in a response.
 #[derive(Clone, Debug)]
@@ -45,6 +45,9 @@ pub enum PlaceParseError {
     /// Of a request.
     #[error("'{0}' is no place in a request: give header:NAME, cookie:NAME, query:NAME, json:/POINTER or form:NAME")]
     Place(String),
+    /// A field that follows from the connection, the body or another flag.
+    #[error("no value can be carried into the header field '{0}': {1}")]
+    Ours(String, &'static str),
     /// What follows `json:`.
     #[error(transparent)]
     Pointer(#[from] crate::change::PointerParseError),
@@ -94,7 +97,13 @@ impl FromStr for Place {
         let bad = || PlaceParseError::Place(text.to_owned());
         let named = |name: &str| (!name.is_empty()).then(|| name.to_owned()).ok_or_else(bad);
         match text.split_once(':').ok_or_else(bad)? {
-            ("header", name) => name.parse().map(Self::Header).map_err(|_| bad()),
+            ("header", name) => {
+                let name: HeaderName = name.parse().map_err(|_| bad())?;
+                match reserved(&name) {
+                    None => Ok(Self::Header(name)),
+                    Some(why) => Err(PlaceParseError::Ours(name.to_string(), why)),
+                }
+            }
             ("cookie", name) => cookie(name).map(Self::Cookie).ok_or_else(bad),
             ("query", name) => named(name).map(Self::Query),
             ("json", pointer) => Ok(Self::Json(pointer.parse()?)),
@@ -118,6 +127,8 @@ mod tests {
         }
         assert!("body".parse::<Source>().unwrap_err().to_string().contains("regex:PATTERN"));
         assert!("regex:(".parse::<Source>().unwrap_err().to_string().contains("is no regular expression"));
+        assert!("header:Umbra-Shadow".parse::<Place>().unwrap_err().to_string().contains("marks what"));
+        assert!("header:content-length".parse::<Place>().unwrap_err().to_string().contains("follows from the body"));
         assert!("json:a".parse::<Place>().unwrap_err().to_string().contains("is no JSON pointer"));
         assert!("regex:a".parse::<Place>().unwrap_err().to_string().contains("form:NAME"));
         assert!("form:".parse::<Place>().is_err());

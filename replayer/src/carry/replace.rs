@@ -7,7 +7,7 @@ use http::{HeaderValue, Request, Uri};
 
 use super::Place;
 use super::answer::MASK;
-use crate::change::{encode, replace_json, replace_pair};
+use crate::change::{encode, replace_json, replace_pair, reserved};
 use crate::target::RecordedBody;
 
 /// Puts a value into a place, if the request has anything there. Says whether it has.
@@ -82,10 +82,9 @@ pub(super) fn replace_everywhere(request: &mut Request<RecordedBody>, old: &[u8]
         replaced |= set_target(request, target);
     }
     for (name, value) in request.headers_mut() {
-        // The target's own, put there on purpose.
+        // Secrets are the target's own, put there on purpose; a length that happens to be the same is still the body's.
         if !value.is_sensitive()
-            && name != http::header::HOST
-            && name != crate::target::MARKER
+            && reserved(name).is_none()
             && let Some(changed) = words(value.as_bytes(), old, new)
             && let Ok(changed) = HeaderValue::from_bytes(&changed)
         {
@@ -167,6 +166,18 @@ mod tests {
         assert_eq!(length, request.body().len());
         let body = String::from_utf8(request.body().bytes().to_vec()).unwrap();
         (put, request.uri().to_string(), body)
+    }
+
+    #[test]
+    fn a_length_that_equals_a_value_stays_the_body_s() {
+        // An order's number that happens to be the length of the body.
+        let mut request = request("text/plain", "0123456789");
+        request.headers_mut().insert("x-order", "10".parse().unwrap());
+        request.headers_mut().insert("umbra-shadow", "10".parse().unwrap());
+        assert!(replace_everywhere(&mut request, b"10", b"700012"));
+        let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("content-length"), "10");
+        assert_eq!((header("x-order"), header("umbra-shadow")), ("700012".into(), "10".into()));
     }
 
     #[test]

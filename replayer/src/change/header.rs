@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use http::{HeaderName, HeaderValue};
 use umbra_common::exchange::Fields;
+use umbra_common::provenance;
 
 use crate::text::serde_as_text;
 
@@ -58,18 +59,26 @@ pub enum EditParseError {
     Pointer(#[from] super::PointerParseError),
 }
 
-/// The fields that no flag may touch, and what to do instead.
+/// A name that a flag may touch.
 pub(super) fn free(name: HeaderName) -> Result<HeaderName, EditParseError> {
-    let why = match name.as_str() {
-        "host" => "use --host",
-        "content-length" | "transfer-encoding" | "trailer" => "it follows from the body",
+    match reserved(&name) {
+        None => Ok(name),
+        Some(why) => Err(EditParseError::Ours(name.to_string(), why)),
+    }
+}
+
+/// Of a field that neither a flag nor a carried value may touch, what to do instead, or why not.
+pub(crate) fn reserved(name: &HeaderName) -> Option<&'static str> {
+    match name.as_str() {
+        "host" => Some("use --host"),
+        "content-length" | "transfer-encoding" | "trailer" => Some("it follows from the body"),
         "connection" | "keep-alive" | "proxy-connection" | "upgrade" | "te" | "expect" => {
-            "it belongs to one connection and is not sent on"
+            Some("it belongs to one connection and is not sent on")
         }
-        "umbra-shadow" => "it marks what a replayer sends, so that no recorder takes it",
-        _ => return Ok(name),
-    };
-    Err(EditParseError::Ours(name.to_string(), why))
+        "umbra-shadow" => Some("it marks what a replayer sends, so that no recorder takes it"),
+        provenance::FIELD => Some("it keeps a replay from the service that it was recorded in front of"),
+        _ => None,
+    }
 }
 
 /// The fields with one name getting one value: in the place of the first, or at the end.
@@ -211,6 +220,8 @@ mod tests {
         assert!("Host:a".parse::<SetHeader>().unwrap_err().to_string().contains("use --host"));
         assert!("content-length:1".parse::<SetHeader>().is_err());
         assert!("umbra-shadow".parse::<RemoveHeader>().unwrap_err().to_string().contains("marks what"));
+        let provenance = provenance::FIELD.parse::<RemoveHeader>().unwrap_err().to_string();
+        assert!(provenance.contains("keeps a replay from"), "{provenance}");
         assert!("a b".parse::<RemoveHeader>().unwrap_err().to_string().contains("is no name"));
         let secret = "authorization\0:hunter2".parse::<SetHeader>().unwrap_err().to_string();
         assert!(!secret.contains("hunter2"));

@@ -16,6 +16,7 @@ mod tally;
 mod token;
 
 pub use diff::diff;
+pub(crate) use header::reserved;
 pub use header::{EditParseError, RemoveHeader, RenameHeader, SetHeader};
 pub(crate) use json::replace_json;
 pub use json::{RemoveJson, SetJson};

@@ -27,6 +27,6 @@ pub use reach::{DEFAULT_CONNECT_TIMEOUT, Reach};
 pub use sender::{Manner, Patience, Sender, Shot, Telling};
 pub use sessions::{Order, OrderParseError};
 pub(crate) use shadow::origin_form;
-pub use shadow::{MARKER, Preparer, ShadowRequest, Unsendable};
+pub use shadow::{Preparer, ShadowRequest, Unsendable};
 pub use split::{Portion, Weight, WeightParseError};
 pub use url::{TargetScheme, TargetUrl, TargetUrlError};

@@ -42,7 +42,7 @@ pub enum Unsendable {
 }
 
 /// Marks what a replayer sends: a recorder takes no request that carries it, so nothing goes round.
-pub const MARKER: HeaderName = HeaderName::from_static("umbra-shadow");
+const MARKER: HeaderName = HeaderName::from_static("umbra-shadow");
 
 /// Says which recorder took a request, so that this one refuses it.
 const RECORDED_BY: HeaderName = HeaderName::from_static(provenance::FIELD);
