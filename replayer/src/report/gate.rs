@@ -70,9 +70,11 @@ pub enum GateParseError {
     Form(String),
     /// A figure that there is not.
     #[error(
-        "'{name}' is no figure of the report{}: use one of {}",
-        nearest.as_ref().map_or_else(String::new, |near| format!(", did you mean '{near}'?")),
-        Figure::names()
+        "'{name}' is no figure of the report: {}",
+        nearest.as_ref().map_or_else(
+            || format!("use one of {}", Figure::names()),
+            |near| format!("did you mean '{near}'? --help names them all")
+        )
     )]
     Figure {
         /// As given.
@@ -183,7 +185,7 @@ mod tests {
         let error = |text: &str| text.parse::<Gate>().unwrap_err().to_string();
         assert!(error("error_rate").contains("give FIGURE>VALUE"));
         assert!(
-            error("eror_rate>1%").starts_with("'eror_rate' is no figure of the report, did you mean 'error_rate'?")
+            error("eror_rate>1%").starts_with("'eror_rate' is no figure of the report: did you mean 'error_rate'?")
         );
         assert!(error("failed{timeouts}>0").contains("did you mean 'failed{timeout}'?"));
         assert!(error("zzz>1%").contains("is no figure of the report: use one of error_rate, status_changed"));

@@ -1,8 +1,8 @@
 //! The end of a run: the report where it is wanted, the gates, the exit status.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use crate::command::Reporting;
 use crate::error::{ExitStatus, RunError};
@@ -22,7 +22,8 @@ pub(super) fn with_report(
     out: &mut dyn Write,
     run: impl FnOnce(&mut dyn Write) -> Result<Ended, RunError>,
 ) -> Result<ExitStatus, RunError> {
-    let open = |path: &PathBuf| match File::create(path) {
+    // What is in it from a run before stays until there is something to take its place.
+    let open = |path: &PathBuf| match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
         Ok(file) => Ok((path.clone(), file)),
         Err(why) => Err(RunError::Report { path: path.clone(), why }),
     };
@@ -31,18 +32,25 @@ pub(super) fn with_report(
     report.crossed = crossed(&reporting.gates, &report);
     report.targets.iter().for_each(warn_of_idle_rules);
     print_table(&report, out)?;
-    for (path, mut file) in files {
-        let written = if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("html")) {
-            file.write_all(html(&report).as_bytes())
-        } else {
-            serde_json::to_writer_pretty(&file, &report).map_err(Into::into).and_then(|()| file.write_all(b"\n"))
-        };
-        written.map_err(|why| RunError::Report { path, why })?;
+    for (path, file) in files {
+        write(&report, &path, file).map_err(|why| RunError::Report { path, why })?;
     }
     match error {
         Some(error) => Err(error),
         None => Ok(status(&report, has_end)),
     }
+}
+
+/// Puts the report into a file, in the form that its name asks for.
+fn write(report: &Report, path: &Path, mut file: File) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("html")) {
+        return file.write_all(html(report).as_bytes());
+    }
+    serde_json::to_writer_pretty(&file, report)?;
+    file.write_all(b"\n")
 }
 
 /// The gates that were crossed, in words. One that the run had no figure for is warned of: it holds whatever happens.
