@@ -8,7 +8,7 @@ use umbra_common::exchange::{Exchange, ExchangeId, IdSource};
 use umbra_common::store::{Follow, Next, SLACK, Start, Store, Stored};
 use umbra_common::time::{Timestamp, Window};
 
-use super::printer::Printer;
+use super::printer::{Lines, Printer};
 use super::top::Top;
 use super::{IdPrefix, Output};
 use crate::command::{Look, TrafficConfig};
@@ -51,13 +51,15 @@ enum Read {
     Stopped,
 }
 
-/// Gives the exchanges of a window that are meant, in the order of their arrival.
-fn each(
+/// Gives the exchanges of a window that are meant to `take`, as they are read, and what it makes of them to `with`, in the
+/// order of arrival.
+fn each<T>(
     config: &TrafficConfig,
     store: &Store,
     window: Window,
     stop: &Stop,
-    mut with: impl FnMut(Box<Exchange>) -> Result<(), RunError>,
+    mut take: impl FnMut(Box<Exchange>) -> Option<T>,
+    mut with: impl FnMut(T) -> Result<(), RunError>,
 ) -> Result<Read, RunError> {
     let mut records = Ordered::open(store, &store.plan(window)?)?;
     let mut unreadable = 0_u64;
@@ -68,12 +70,16 @@ fn each(
                 Admitted::Unwanted(None)
             }
             Ok(exchange) if window.contains(exchange.arrival) && config.filter.leaves_out(&exchange).is_none() => {
-                Admitted::Wanted(exchange.arrival, Box::new(exchange))
+                let arrival = exchange.arrival;
+                match take(Box::new(exchange)) {
+                    Some(made) => Admitted::Wanted(arrival, made),
+                    None => Admitted::Unwanted(Some(arrival)),
+                }
             }
             Ok(exchange) => Admitted::Unwanted(Some(exchange.arrival)),
         })?;
         match step {
-            Step::Item(_, exchange) => with(exchange)?,
+            Step::Item(_, made) => with(made)?,
             Step::Idle => {}
             Step::End => {
                 if unreadable > 0 {
@@ -98,14 +104,19 @@ fn list(
     let since = Timestamp::now().before(SLACK);
     let mut printer = Printer::new(config.output, config.screen);
     let mut listed = HashSet::new();
-    let read = each(config, store, window, stop, |exchange| {
+    let lines = printer.lines();
+    let wait = |exchange| Some(Waiting::new(exchange, lines));
+    let read = each(config, store, window, stop, wait, |waiting: Waiting| {
         if printer.printed() == 0 {
             printer.header(out)?;
         }
-        if follow && exchange.arrival >= since && listed.len() < REMEMBERED {
-            listed.insert(exchange.id);
+        if follow && waiting.arrival >= since && listed.len() < REMEMBERED {
+            listed.insert(waiting.id);
         }
-        Ok(printer.listed(&exchange, out)?)
+        match waiting.shape {
+            Shape::Line(line) => Ok(printer.put(&line, out)?),
+            Shape::Whole(exchange) => Ok(printer.listed(&exchange, out)?),
+        }
     })?;
     if follow && matches!(read, Read::Whole(_)) {
         let live = following(store, Start::At(since))?;
@@ -126,6 +137,27 @@ fn list(
     })
 }
 
+/// An exchange that waits until those that arrived before it have been read.
+struct Waiting {
+    id: ExchangeId,
+    arrival: Timestamp,
+    shape: Shape,
+}
+
+/// Many wait at once, so one that becomes a line waits as that, which is much smaller.
+enum Shape {
+    Line(Vec<u8>),
+    Whole(Box<Exchange>),
+}
+
+impl Waiting {
+    fn new(exchange: Box<Exchange>, lines: Option<Lines>) -> Self {
+        let (id, arrival) = (exchange.id, exchange.arrival);
+        let line = lines.map(|lines| lines.line(&exchange));
+        Self { id, arrival, shape: line.map_or_else(|| Shape::Whole(exchange), Shape::Line) }
+    }
+}
+
 fn top(
     config: &TrafficConfig,
     store: &Store,
@@ -135,10 +167,12 @@ fn top(
     out: &mut dyn Write,
 ) -> Result<ExitStatus, RunError> {
     let mut top = Top::default();
-    let read = each(config, store, window, stop, |exchange| {
+    // Whatever their order: none waits.
+    let count = |exchange: Box<Exchange>| -> Option<()> {
         top.add(&exchange);
-        Ok(())
-    })?;
+        None
+    };
+    let read = each(config, store, window, stop, count, |()| Ok(()))?;
     if !top.is_empty() {
         match config.output {
             Output::Json => top.json(limit, out)?,

@@ -25,6 +25,30 @@ enum Form {
     Har(Archive),
 }
 
+/// Forms in which an exchange is one short line.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lines {
+    /// Of a table.
+    Table(Columns),
+    /// A JSON object without bodies.
+    Json,
+}
+
+impl Lines {
+    /// The line, with its end.
+    pub(super) fn line(self, exchange: &Exchange) -> Vec<u8> {
+        let mut line = Vec::new();
+        let written = match self {
+            Self::Table(columns) => columns.row(exchange, &mut line),
+            Self::Json => json::short(exchange, &mut line),
+        };
+        // Writing to memory does not fail.
+        drop(written);
+        line.shrink_to_fit();
+        line
+    }
+}
+
 impl Printer {
     pub(super) fn new(output: Output, screen: Screen) -> Self {
         let form = match output {
@@ -48,6 +72,21 @@ impl Printer {
             Form::Table(columns) => columns.header(out),
             _ => Ok(()),
         }
+    }
+
+    /// How a line is made of an exchange, where it becomes one.
+    pub(super) fn lines(&self) -> Option<Lines> {
+        match &self.form {
+            Form::Table(columns) => Some(Lines::Table(*columns)),
+            Form::Json => Some(Lines::Json),
+            Form::Http | Form::Curl | Form::Har(_) => None,
+        }
+    }
+
+    /// One exchange of several, which has become a line.
+    pub(super) fn put(&mut self, line: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        self.printed += 1;
+        out.write_all(line)
     }
 
     /// One exchange of several.

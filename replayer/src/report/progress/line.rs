@@ -91,13 +91,13 @@ mod tests {
         );
         let follow = Line { part: None, left: Left::Behind(Duration::ZERO), errors: 1, ..line() };
         assert_eq!(follow.to_string(), "staging: following, 0s behind | 998.0/s | lag 0.2 ms | 1 error | 12 in flight");
-        let said = |left| left_of(Line { left, ..line() });
+        let said = |left| left_of(&Line { left, ..line() });
         assert_eq!(said(Left::Unknown), "time left not known yet");
         assert_eq!(said(Left::Paused), "paused");
         assert_eq!(said(Left::About(Duration::from_secs(7201))), "about 2h1m left");
     }
 
-    fn left_of(line: Line) -> String {
+    fn left_of(line: &Line) -> String {
         line.to_string().split(" | ").next().unwrap().trim_start_matches("staging: 42 %, ").to_owned()
     }
 
