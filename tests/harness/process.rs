@@ -143,9 +143,18 @@ impl Finished {
 
 /// What a process holds in memory, in bytes.
 pub fn resident(pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).unwrap() << 10
+    memory(pid, "VmRSS:").unwrap()
+}
+
+/// The most that a process has ever held in memory, in bytes; nothing once it has ended.
+pub fn peak(pid: u32) -> Option<usize> {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: u32, what: &str) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|l| l.starts_with(what))?;
+    line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|kib| kib << 10)
 }
 
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use umbra_tests::stores::TestStore;
 use umbra_tests::wait::eventually;
 
 use crate::both_stores::on_both_stores;
-use crate::programs::{assert_refused, replayer};
+use crate::programs::replayer;
 
 on_both_stores! {
     fn list_and_show_print_what_is_stored(store: &TestStore) {
@@ -52,13 +52,4 @@ on_both_stores! {
         let finished = tail.finish();
         assert!(finished.stdout.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()), "{finished:?}");
     }
-}
-
-#[test]
-fn an_id_that_is_not_there_or_is_none_is_an_error() {
-    let store = TestStore::sqlite();
-    store.write(&[get(Timestamp::now(), "/")]);
-    let id = get(Timestamp::now(), "/").id.to_string();
-    assert_refused(replayer(&["traffic", "show", &id, "--store", store.url()]), 1, &[&id, "no exchange"]);
-    assert_refused(replayer(&["traffic", "show", "xyz", "--store", store.url()]), 2, &["'xyz'", "hexadecimal"]);
 }

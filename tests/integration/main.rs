@@ -16,6 +16,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "by these a test fails")]
 
 mod administering;
+mod bad_input;
 mod bodies;
 mod both_stores;
 mod breaking;
@@ -35,10 +36,12 @@ mod faults;
 mod follow_fleet;
 mod following;
 mod grpc;
+mod guards;
 mod handing_over;
 mod harness_itself;
 mod invariants;
 mod jobs;
+mod listing;
 mod live_path;
 mod looking;
 mod memory;
@@ -72,3 +75,4 @@ mod tunnels;
 mod twenty_thousand;
 mod upstreams;
 mod windows;
+mod worked_profile;

@@ -9,7 +9,7 @@ use umbra_tests::origin::{Answer, Origin};
 use umbra_tests::replayer::run;
 use umbra_tests::stores::TestStore;
 
-use crate::programs::{REPLAYER, replayer};
+use crate::programs::REPLAYER;
 
 /// Five exchanges, and a target that fails one of them.
 fn recorded() -> (TestStore, Origin) {
@@ -162,15 +162,4 @@ fn gates_in_a_script_end_it_with_99() {
         url = staging.url(),
     );
     assert_eq!(tool("sh", &["-c", &script], "a shell"), "passed\nstatus 99\nstatus 99\npassed\n");
-}
-
-#[test]
-fn a_report_that_cannot_be_written_is_found_out_before_anything_is_sent() {
-    let (store, staging) = recorded();
-    let target = format!("staging={}", staging.url());
-    let flags = ["replay", "--store", store.url(), "--from", "-1h", "--target", &target, "--rate", "max"];
-    let ended = replayer(&[&flags[..], &["--report", "/no/such/directory/report.html"]].concat()).finish();
-    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
-    assert!(ended.stderr.contains("/no/such/directory/report.html"), "{}", ended.stderr);
-    assert_eq!(staging.begun(), 0);
 }

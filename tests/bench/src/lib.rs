@@ -5,7 +5,7 @@
 //! prints them; [`half_load`] and [`idle`] measure what a full load does not show. [`soak`] watches the recorder's memory
 //! under all kinds of traffic. [`replayer`] is the other: traffic on an exact grid is sent to a [`receiver`], and
 //! [`timing`] says how well it kept to its schedule. [`follow`] counts what a fleet sends together. [`faults`] breaks the
-//! store under a steady load. [`stop`] ends all of it early.
+//! store under a steady load. [`listing`] looks at a long log. [`stop`] ends all of it early.
 
 pub mod binary;
 pub mod broker;
@@ -15,6 +15,7 @@ pub mod figures;
 pub mod follow;
 pub mod half_load;
 pub mod idle;
+pub mod listing;
 pub mod load;
 pub mod machine;
 pub mod memory;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use umbra_bench::stop::{Interrupted, Stop};
-use umbra_bench::{faults, follow, recorder, replayer, soak};
+use umbra_bench::{faults, follow, listing, recorder, replayer, soak};
 
 /// Measures Umbra beside its peers. Everything runs on this machine, over loopback.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Replayer(replayer::Options),
     /// One rate that one, four and two replicas share, from Kafka.
     Follow(follow::Options),
+    /// A million records listed, filtered and counted, and the memory that takes.
+    Listing(listing::Options),
     /// The recorder's memory under all kinds of traffic at once.
     Soak(soak::Options),
 }
@@ -62,6 +64,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Faults(options) => faults::run(&options, &stop, out),
             Command::Replayer(options) => replayer::run(&options, &stop, out),
             Command::Follow(options) => follow::run(&options, &stop, out),
+            Command::Listing(options) => listing::run(&options, &stop, out),
             Command::Soak(options) => soak::run(&options, &stop, out),
         }
     })
