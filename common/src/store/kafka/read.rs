@@ -41,6 +41,8 @@ pub(in crate::store) struct Reader {
     heard: Instant,
     /// When something last came.
     progressed: Instant,
+    /// When it was last asked for something: silence counts only while somebody listens.
+    asked: Instant,
 }
 
 impl Reader {
@@ -63,6 +65,7 @@ impl Reader {
             astray: None,
             heard: now,
             progressed: now,
+            asked: now,
         })
     }
 
@@ -205,16 +208,8 @@ impl Reader {
         self.ends.push_back(partition);
     }
 
-    fn one(&self, partition: i32) -> TopicPartitionList {
-        let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition(&self.url.topic, partition);
-        list
-    }
-}
-
-impl Read for Reader {
-    fn next(&mut self, wait: Duration) -> Result<Next, StoreError> {
-        let until = Instant::now() + wait;
+    /// What comes until then.
+    fn until(&mut self, until: Instant) -> Result<Next, StoreError> {
         loop {
             if let Some(stored) = self.joiner.next_given_up() {
                 return Ok(Next::Record(stored));
@@ -234,6 +229,24 @@ impl Read for Reader {
                 return Ok(Next::Idle);
             }
         }
+    }
+
+    fn one(&self, partition: i32) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.url.topic, partition);
+        list
+    }
+}
+
+impl Read for Reader {
+    fn next(&mut self, wait: Duration) -> Result<Next, StoreError> {
+        let now = Instant::now();
+        let away = now.saturating_duration_since(self.asked);
+        self.heard += away;
+        self.progressed += away;
+        let next = self.until(now + wait);
+        self.asked = Instant::now();
+        next
     }
 
     fn hold(&mut self, partition: i32, held: bool) -> Result<(), StoreError> {
