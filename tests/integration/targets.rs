@@ -14,12 +14,13 @@ use umbra_tests::exchanges::{get, post};
 use umbra_tests::origin::{Answer, Origin};
 use umbra_tests::ports::BlackHole;
 use umbra_tests::receiver::Receiver;
-use umbra_tests::replayer::replay;
+use umbra_tests::replayer::{TestFollow, replay};
 use umbra_tests::stores::TestStore;
 use umbra_tests::tls_front::{TlsFront, TlsFrontSettings};
-use umbra_tests::wait::Gate;
+use umbra_tests::wait::{Gate, eventually};
 
 use crate::both_stores::on_both_stores;
+use crate::controlled::Controlled;
 use crate::programs::replayer;
 
 /// `count` requests `/0`, `/1`, …, all of this moment.
@@ -133,6 +134,39 @@ fn a_stranger_s_certificate_is_refused_unless_told_otherwise() {
     let finished = replayer(&flags.iter().map(String::as_str).collect::<Vec<_>>()).finish().expect(0);
     assert!(finished.stderr.contains("WARN") && finished.stderr.contains("--insecure-tls"), "{}", finished.stderr);
     assert_eq!(https.receiver.count(), 2);
+}
+
+/// Follows to a target that every attempt to connect to fails at, and then as it should be.
+#[track_caller]
+fn waited_for(https: &Https, store: &TestStore, vain: &[&str], right: &[&str]) {
+    let flags = https.flags();
+    // Without a pace, which a tail has none of.
+    let flags: Vec<_> = flags[..flags.len() - 2].iter().map(String::as_str).chain(["--from", "earliest"]).collect();
+    let process = Controlled::start(&[&["follow", "--store", store.url()], &flags[..], vain].concat());
+    let target = || process.status()["targets"][0].clone();
+    eventually("some attempts", || target()["connect_retried"].as_u64() > Some(4));
+    let ledger = &target()["ledger"];
+    assert_eq!((&ledger["seen"], &ledger["open"], https.receiver.count()), (&2.into(), &2.into(), 0), "{ledger}");
+    process.signal("TERM");
+    process.finish().expect(130);
+    let follow = TestFollow::start(store, &[&flags[..], right].concat());
+    https.receiver.wait_for(2);
+    assert_eq!(follow.finish().targets[0].ledger.state("answered"), 2);
+}
+
+#[test]
+fn a_tail_waits_for_a_target_whose_certificate_is_not_trusted() {
+    let (https, store, other) = (Https::start(&["http/1.1", "h2"], false), one_of_each(), Authority::new());
+    let (stranger, ca) = (other.file().display().to_string(), https.authority.file().display().to_string());
+    waited_for(&https, &store, &["--target-ca", &stranger], &["--target-ca", &ca]);
+}
+
+#[test]
+fn a_tail_waits_for_a_target_that_does_not_speak_http2() {
+    let (https, store) = (Https::start(&[], false), one_of_each());
+    let ca = https.authority.file().display().to_string();
+    let ca = ["--target-ca", &ca];
+    waited_for(&https, &store, &[&ca[..], &["--protocol", "h2"]].concat(), &[&ca[..], &["--protocol", "h1"]].concat());
 }
 
 #[test]

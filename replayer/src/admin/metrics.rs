@@ -96,6 +96,16 @@ impl Collector for Reader {
             for lane in &lanes {
                 ConstGauge::new(lane.live.share()).encode(share.encode_family(&[("target", &*lane.target)])?)?;
             }
+            let mut retried = to.encode_descriptor(
+                "connect_retried",
+                "Attempts to connect to the target that failed; the requests wait for the next",
+                None,
+                MetricType::Counter,
+            )?;
+            for lane in &lanes {
+                let labels = [("target", &*lane.target)];
+                ConstCounter::new(lane.live.retried()).encode(retried.encode_family(&labels)?)?;
+            }
             let mut records = to.encode_descriptor(
                 "behind_records",
                 "Records of the partitions held here that have not ended yet",

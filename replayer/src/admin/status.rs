@@ -36,6 +36,7 @@ fn target(lane: &Shown, mode: Mode) -> Value {
     if mode == Mode::Follow {
         target["share"] = live.share().into();
         target["behind_seconds"] = live.behind().as_secs_f64().into();
+        target["connect_retried"] = live.retried().into();
         target["behind_records"] = live.behind_records().into();
     }
     target

@@ -41,6 +41,7 @@ fn watched(admin: &Admin) {
     ledger.open().end(ReplayOutcome::Answered);
     live.sent(Some(Duration::from_micros(200)), Some(Duration::from_millis(2)));
     live.set_behind_records(Some(7));
+    live.unconnected(&"refused");
     let breaker = Breaker::new("v2".into(), "1".parse().unwrap());
     breaker.ended(breaker.enter(Instant::now()).unwrap(), Some(&"refused"), Instant::now());
     let strain = Arc::new(Strain::default());
@@ -63,6 +64,7 @@ fn figures_are_read_from_the_ledger() {
         "umbra_replayer_lag_seconds_bucket{le=\"0.0003\",target=\"v2\"} 1",
         "umbra_replayer_latency_seconds_count{target=\"v2\"} 1",
         "umbra_replayer_behind_records{target=\"v2\"} 7",
+        "umbra_replayer_connect_retried_total{target=\"v2\"} 1",
         "umbra_replayer_paused 0",
         "umbra_replayer_pace_lowered_total{target=\"v2\"} 0",
         "umbra_replayer_pace_limit{target=\"v2\"} inf",

@@ -23,6 +23,7 @@ pub struct Live {
     complete: AtomicBool,
     /// The longest that the schedule can be; all bits where nobody knows.
     schedule_micros: AtomicU64,
+    retried: AtomicU64,
     unconnected: Mutex<Option<Instant>>,
     /// From due to sent, in seconds, where there is a schedule.
     pub(crate) lag: Histogram,
@@ -60,8 +61,9 @@ impl Live {
         }
     }
 
-    /// The target cannot be connected to, and is waited for. Said once in a while.
+    /// The target cannot be connected to, and is waited for. Counted, and said once in a while.
     pub fn unconnected(&self, why: &dyn std::fmt::Display) {
+        self.retried.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         let mut said = self.unconnected.lock().unwrap_or_else(PoisonError::into_inner);
         if said.is_none_or(|at| now.duration_since(at) >= SAY_EVERY) {
@@ -69,6 +71,11 @@ impl Live {
             drop(said);
             tracing::warn!(%why, "the target cannot be reached; waiting for it, nothing is lost meanwhile");
         }
+    }
+
+    /// How often the target could not be connected to and was tried again.
+    pub fn retried(&self) -> u64 {
+        self.retried.load(Ordering::Relaxed)
     }
 
     /// So many exchanges came out of order by now.
@@ -178,6 +185,7 @@ impl Default for Live {
             again: AtomicU64::new(0),
             complete: AtomicBool::new(false),
             schedule_micros: AtomicU64::new(u64::MAX),
+            retried: AtomicU64::new(0),
             unconnected: Mutex::new(None),
             lag: Histogram::new(LAG_BUCKETS),
             latency: Histogram::new(LATENCY_BUCKETS),
