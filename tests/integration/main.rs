@@ -63,6 +63,7 @@ mod sampling;
 mod secrets;
 mod secured_kafka;
 mod service_manager;
+mod sharing_targets;
 mod showing;
 mod shrinking;
 mod spooling;
