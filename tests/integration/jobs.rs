@@ -165,6 +165,22 @@ fn a_name_that_is_used_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_name_that_another_process_of_a_kafka_works_on_is_refused() {
+    let store = TestStore::kafka();
+    store.write(&sequence(2000));
+    let receiver = Receiver::start();
+    let job = Job::new(&store, &receiver);
+    let running = job.start(&["--rate", "20/s"]);
+    receiver.wait_for(5);
+    let refused = job.start(&["--rate", "20/s", "--resume"]).finish().expect(2).stderr;
+    assert!(refused.contains("in use") && refused.contains("staging"), "{refused}");
+    assert!(job.look(&["delete", &job.name]).expect(2).stderr.contains("in use"));
+    running.signal("INT");
+    running.finish().expect(130);
+    job.look(&["delete", &job.name]).expect(0);
+}
+
+#[test]
 fn a_job_keeps_the_window_it_was_begun_with() {
     let store = TestStore::sqlite();
     store.write(&sequence(500));

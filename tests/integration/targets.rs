@@ -1,8 +1,6 @@
-//! How targets are reached: TLS, given addresses, a limit for each phase; and targets that mean harm.
+//! How targets are reached: TLS, given addresses, a limit for each phase.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +22,7 @@ use crate::controlled::Controlled;
 use crate::programs::replayer;
 
 /// `count` requests `/0`, `/1`, …, all of this moment.
-fn requests(count: u64) -> Vec<Exchange> {
+pub(crate) fn requests(count: u64) -> Vec<Exchange> {
     let first = Timestamp::now().before(Duration::from_secs(60));
     (0..count).map(|i| get(first.after(Duration::from_millis(i)), &format!("/{i}"))).collect()
 }
@@ -41,7 +39,7 @@ fn one_of_each() -> TestStore {
 }
 
 #[track_caller]
-fn failed(target: &TargetReport, kind: &str, why: &str) {
+pub(crate) fn failed(target: &TargetReport, kind: &str, why: &str) {
     let failures = target.failures.join("\n");
     assert_eq!(target.ledger.reason("failed", kind), target.ledger.seen, "{}: {failures}", target.ledger);
     assert!(failures.contains(why), "{failures}");
@@ -219,74 +217,5 @@ on_both_stores! {
         // Another process decides the same.
         let again = replay(store, &flags);
         assert_eq!(again.targets[0].ledger.state("answered"), answered[0]);
-    }
-}
-
-/// A server that does the same to each connection, on a thread of its own; none of them outlives the test's process.
-fn hostile(harm: fn(&mut TcpStream) -> std::io::Result<()>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            std::thread::spawn(move || {
-                // It begins when the request is there, and ends, at the latest, when the other side has left.
-                let _ = stream.read(&mut [0; 4096]).and_then(|_| harm(&mut stream));
-            });
-        }
-    });
-    address
-}
-
-#[test]
-fn targets_that_mean_harm_harm_only_themselves() {
-    const COUNT: u64 = 20;
-    let store = TestStore::sqlite();
-    store.write(&requests(COUNT));
-    let well = Origin::start();
-    let hole = BlackHole::at(([127, 0, 0, 1], 0).into());
-    let garbage = hostile(|stream| stream.write_all(b"\x16\x03\x01 what is this?\r\n\r\n"));
-    let half = hostile(|stream| stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"));
-    let endless = hostile(|stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
-        loop {
-            stream.write_all(b"x-more: and more and more and more\r\n")?;
-        }
-    });
-    let unending = hostile(|stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")?;
-        loop {
-            stream.write_all(&[b'x'; 1 << 14])?;
-        }
-    });
-    let drip = hostile(|stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n")?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        loop {
-            stream.write_all(b"x")?;
-            match stream.read(&mut [0; 64]) {
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                _ => return Ok(()),
-            }
-        }
-    });
-    let targets = [
-        ("hole", hole.addr(), "connect"),
-        ("garbage", garbage, "protocol"),
-        ("half", half, "broken"),
-        ("endless", endless, "protocol"),
-        ("unending", unending, "timeout"),
-        ("drip", drip, "timeout"),
-    ];
-    let urls: Vec<_> = targets.iter().map(|(name, to, _)| format!("{name}=http://{to}")).collect();
-    let well_url = format!("well={}", well.url());
-    let mut flags = vec!["--target", well_url.as_str(), "--rate", "20/s", "--timeout", "1s", "--connect-timeout", "1s"];
-    urls.iter().for_each(|url| flags.extend(["--target", url.as_str()]));
-    let report = replay(&store, &flags);
-    let got: Vec<_> = well.requests().iter().map(|r| r.head.target().escape_ascii().to_string()).collect();
-    assert_eq!(got, (0..COUNT).map(|i| format!("/{i}")).collect::<Vec<_>>());
-    assert_eq!(report.targets[0].ledger.state("answered"), COUNT, "{}", report.targets[0].ledger);
-    for ((_, _, kind), report) in targets.iter().zip(&report.targets[1..]) {
-        failed(report, kind, "");
     }
 }
