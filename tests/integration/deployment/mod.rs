@@ -11,6 +11,7 @@ mod observing;
 mod proxies;
 mod sizing;
 mod taking;
+mod units;
 mod values;
 
 use serde_json::Value;
