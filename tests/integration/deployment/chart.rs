@@ -99,6 +99,20 @@ fn a_pod_has_more_time_than_its_drain_takes() {
 }
 
 #[test]
+fn a_recorder_may_use_the_memory_that_it_says_it_needs() {
+    let mib = |text: &str, unit: &str| text.strip_suffix(unit).and_then(|n| n.parse::<u64>().ok());
+    for example in ["inline", "sink", "secured"] {
+        let documents = rendered(example, &[]);
+        let pod = &named(&documents, "Deployment", "shop-umbra-recorder")["spec"]["template"]["spec"];
+        let (container, flags) = (&pod["containers"][0], arguments(&pod["containers"][0]));
+        let limit = flags.iter().find_map(|f| mib(f.strip_prefix("--memory-limit=")?, "MiB")).unwrap();
+        let copies = if flags.iter().any(|f| f.starts_with("--spool=")) { 2 } else { 1 };
+        let allowed = mib(container["resources"]["limits"]["memory"].as_str().unwrap(), "Mi").unwrap();
+        assert!(allowed >= limit * copies + 122 + 64, "{example}: {allowed} MiB");
+    }
+}
+
+#[test]
 fn every_pod_is_confined_and_holds_no_secret() {
     for example in EXAMPLES {
         let documents = rendered(example, &[]);
