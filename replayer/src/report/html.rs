@@ -60,6 +60,7 @@ fn of_target(target: &TargetReport) -> Markup {
                 (tile("drift", &target.drift.map_or_else(none, |drift| format!("{:+.3} %", drift * 100.0))))
             }
             p.ledger { (target.ledger) }
+            (losses(target))
             (chart("Requests each second", &[
                 Line { name: "scheduled", class: "due", values: &due },
                 Line { name: "sent", class: "sent", values: &sent },
@@ -79,6 +80,17 @@ fn of_target(target: &TargetReport) -> Markup {
             (rules(target))
             (samples("Slowest", &target.slowest))
             (samples("Failed, or answered otherwise than in production", &target.failing))
+        }
+    }
+}
+
+/// What was never tried, and why.
+fn losses(target: &TargetReport) -> Markup {
+    let (opened, seconds) = (target.breaker.opened, target.breaker.seconds);
+    markup! {
+        @if opened > 0 { p.bad { "The breaker opened " (opened) " times; only probes were sent for " (format!("{seconds:.1} s.")) } }
+        @if let Some(gone) = target.gone.filter(|gone| *gone > 0) {
+            p.bad { (gone) " positions of the window were removed from the log before they were read." }
         }
     }
 }
@@ -256,6 +268,7 @@ i.due { background: #888; } i.sent { background: #2a78d6; } i.lag { background: 
 mod tests {
     use super::*;
     use crate::report::StatusPair;
+    use crate::target::Broken;
     use umbra_common::exchange::ExchangeId;
 
     #[test]
@@ -276,11 +289,20 @@ mod tests {
             lag_ms_per_second: vec![0.1, 2.0],
             status_matrix: vec![StatusPair { recorded: 200, shadow: 503, count: 9 }],
             failing: vec![sample],
+            breaker: Broken { opened: 3, seconds: 4.25 },
+            gone: Some(70),
             ..TargetReport::default()
         };
         let report = Report { targets: vec![target], crossed: vec!["error_rate>1%".into()], ..Report::default() };
         let page = html(&report);
-        for part in ["Gate crossed: error_rate&gt;1%", "other\">9<", "<polyline class=\"sent\"", "failed"] {
+        for part in [
+            "Gate crossed: error_rate&gt;1%",
+            "other\">9<",
+            "<polyline class=\"sent\"",
+            "failed",
+            "opened 3 times",
+            "70 positions",
+        ] {
             assert!(page.contains(part), "{part}\n{page}");
         }
         for evil in ["<script", "<b>no", "<img", "http://", "https://", "src=\"", "href="] {
