@@ -147,7 +147,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A target that comes and goes is spoken of this often.
 const SAY_EVERY: Duration = Duration::from_secs(30);
 /// How soon to look again while a probe is under way.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Breaker {
     /// A closed one, for a target of this name.
