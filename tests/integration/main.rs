@@ -9,7 +9,7 @@
 //! | 3 each request ends in one state of the ledger | [`invariants`]: `the_sum_holds_while_…_breaks_at_random`; [`draining`]; [`handing_over`]; [`twenty_thousand`]; every drain and replay of the harness checks the sum |
 //! | 4 what was recorded is what arrived | [`recording`]; [`replaying`]: `what_was_recorded_arrives_at_a_target`; [`grpc`]: `every_kind_of_call_is_recorded_and_replayed`; [`twenty_thousand`] |
 //! | 5 secrets are removed before the store | [`redaction`], [`secrets`] |
-//! | 6 only to targets, marked, and never recorded again | [`sampling`]: `a_replay_through_a_recorder_is_not_recorded_again`; [`replaying`]: `requests_are_edited_as_asked_and_keep_their_marker`, `the_service_that_was_recorded_is_no_target` |
+//! | 6 only to targets, marked, and never recorded again | [`sampling`]: `a_replay_through_a_recorder_is_not_recorded_again`; [`replaying`]: `requests_are_edited_as_asked_and_keep_their_marker`, `the_service_that_was_recorded_is_no_target`; [`guards`] |
 //! | 7 schedules are absolute | [`replaying`]: `requests_leave_in_order_of_arrival_over_all_partitions`, `a_constant_rate_is_kept`, `an_answer_that_is_late_moves_no_other_request`; [`pacing`]; [`control`]: `a_pause_lets_nothing_leave_…` |
 //! | 8 targets are isolated | [`replaying`]: `every_target_gets_everything_whatever_happens_to_another`; [`following`]: `a_slow_target_holds_back_only_itself`; [`hostile_targets`]: both; [`breaking`]: `a_target_that_goes_and_comes_back_…` |
 //! | 9 stored bytes are forever | golden bytes in `common/src/codec`; [`faults`]: `records_that_do_not_decode_are_counted_and_skipped` |

@@ -126,7 +126,7 @@ fn content(headers: &Fields, body: &Body) -> Value {
         Ok(text) => json!({ "mimeType": kind, "text": text }),
         Err(_) => json!({ "mimeType": kind, "text": BASE64.encode(&body.bytes), "encoding": "base64" }),
     };
-    if body.truncated {
+    if (body.bytes.len() as u64) < body.length {
         content["comment"] = format!("{} of {} bytes were recorded", body.bytes.len(), body.length).into();
     }
     content
@@ -166,9 +166,15 @@ mod tests {
             json!([{"name": "x", "value": "1"}, {"name": "y", "value": ""}])
         );
         assert_eq!(entries[0]["request"]["postData"], json!({"mimeType": "application/json", "text": "{}"}));
+        assert!(entries[0]["request"]["postData"].get("comment").is_none());
         let content = &entries[0]["response"]["content"];
         assert_eq!((content["text"].as_str(), content["encoding"].as_str()), (Some("/w=="), Some("base64")));
         assert_eq!(content["comment"], "1 of 9 bytes were recorded");
+        let mut headed = exchange("/c", Duration::ZERO);
+        headed.response.as_mut().unwrap().body = Body { length: 7, ..Body::default() };
+        let headed = archive(&[headed]);
+        let comment = &headed["log"]["entries"][0]["response"]["content"]["comment"];
+        assert_eq!(comment, "0 of 7 bytes were recorded", "the recorder keeps heads of answers by default");
         assert_eq!(entries[1]["response"]["status"], 0);
         assert_eq!(archive(&[])["log"]["entries"], json!([]));
     }

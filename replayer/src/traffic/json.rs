@@ -94,7 +94,7 @@ fn message<'a>(headers: &'a Fields, body: &'a Body, trailers: &'a Fields, first_
         first_byte_ms,
         headers: section(headers),
         body: Text(&body.bytes),
-        body_truncated: body.truncated,
+        body_truncated: (body.bytes.len() as u64) < body.length,
         trailers: section(trailers),
     }
 }
@@ -134,12 +134,18 @@ mod tests {
         let mut exchange = crate::testing::exchange("/a", Duration::ZERO);
         exchange.request.headers = [("x-odd", &b"\xff\x00"[..])].into_iter().collect();
         exchange.request.body = Body::whole(&b"\x80"[..]);
+        // Only the head of the answer was recorded.
+        exchange.response.as_mut().unwrap().body = Body { length: 7, ..Body::default() };
         let mut out = Vec::new();
         whole(&exchange, &mut out).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["request"]["headers"][0], serde_json::json!(["x-odd", {"hex": "ff00"}]));
         assert_eq!(value["request"]["body"]["hex"], "80");
         assert_eq!((value["status"].as_u64(), value["target"].as_str()), (Some(200), Some("/a")));
+        assert_eq!(
+            (&value["request"]["body_truncated"], &value["response"]["body_truncated"]),
+            (&false.into(), &true.into())
+        );
         assert_eq!(out.iter().filter(|b| **b == b'\n').count(), 1);
     }
 }
