@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
@@ -115,7 +115,8 @@ impl Client {
             Ok(()) => {
                 let body = RequestBody::watched(body, &pulse);
                 let asked = client_side.as_ref().and_then(|_| Asked::by_connect(&parts));
-                let answer = self.pass(parts, body, asked, None, |parts| RequestHead::listed(parts, self.is_sink()));
+                let head = |parts: &Parts| RequestHead::listed(parts, self.is_sink());
+                let answer = pin!(self.pass(parts, body, asked, None, head));
                 self.unless_stopped(answer, &pulse).await
             }
             Err(refusal) => {
@@ -144,10 +145,9 @@ impl Client {
     /// The answer, unless the client leaves the request's body unfinished.
     async fn unless_stopped(
         &self,
-        answer: impl Future<Output = Response<ResponseBody>>,
+        mut answer: Pin<&mut impl Future<Output = Response<ResponseBody>>>,
         pulse: &Pulse,
     ) -> Response<ResponseBody> {
-        let mut answer = pin!(answer);
         poll_fn(|cx| match answer.as_mut().poll(cx) {
             Poll::Pending if pulse.stopped(cx) == Some(Stopped::Body) => {
                 // The request has been seen already.

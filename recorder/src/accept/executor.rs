@@ -1,10 +1,12 @@
 //! Where hyper's HTTP/2 tasks run: on the worker that has the connection.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use super::Parting;
 use crate::metrics::Counters;
@@ -48,18 +50,34 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Streams {
             return;
         };
         let counters = std::sync::Arc::clone(&self.counters);
-        tokio::task::spawn_local(async move {
-            let mut future = pin!(future);
-            let stopped = poll_fn(|cx| match future.as_mut().poll(cx) {
-                Poll::Ready(_) => Poll::Ready(None),
-                Poll::Pending => pulse.stopped(cx).map_or(Poll::Pending, |at| Poll::Ready(Some(at))),
-            });
-            // Dropped before its end, a stream is reset.
-            match stopped.await {
-                Some(Stopped::Reader) => counters.parted(Parting::SlowReader),
-                Some(Stopped::Both | Stopped::Body) => counters.parted(Parting::Silent),
-                None => {}
-            }
-        });
+        tokio::task::spawn_local(Stream { future, pulse, counters });
+    }
+}
+
+pin_project! {
+    /// A stream. Written out, because an async block would hold its future twice, and it is large.
+    struct Stream<F> {
+        #[pin]
+        future: F,
+        pulse: Rc<Pulse>,
+        counters: std::sync::Arc<Counters>,
+    }
+}
+
+impl<F: Future> Future for Stream<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.future.poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        // Dropped before its end, a stream is reset.
+        match this.pulse.stopped(cx) {
+            None => return Poll::Pending,
+            Some(Stopped::Reader) => this.counters.parted(Parting::SlowReader),
+            Some(Stopped::Both | Stopped::Body) => this.counters.parted(Parting::Silent),
+        }
+        Poll::Ready(())
     }
 }

@@ -35,9 +35,7 @@ where
     let limits = HeadLimits::of(client.edge());
     let mut builder = http1::Builder::new();
     builder
-        // Slow clients are seen to by `Pace`.
-        .preserve_header_case(true)
-        // The guard counts them.
+        // Slow clients are seen to by `Pace`; the guard counts fields, and keeps the head as it came.
         .max_headers(limits.fields)
         // What is read ahead of one connection at most: the largest head, and as much of a body.
         .max_buf_size((2 * limits.head).max(LEAST_BUFFER));

@@ -1,10 +1,11 @@
 //! The head of an HTTP/1 request, written to the origin as it came.
 //!
-//! The library groups the fields of one name and takes no target with odd bytes (the wire guard hides them from it). Where
-//! that changes something, which is seldom, the head that the library writes is set anew on its way into the stream: its
-//! lines, in the order in which they came, behind the target as received. Framing stays what the library decided.
+//! The library writes the names of fields in small letters, groups the fields of one name, and takes no target with odd bytes
+//! (the wire guard hides them from it). So the head that it writes is set anew on its way into the stream: its lines, in the
+//! order and the letters in which they came, behind the target as received. Framing stays what the library decided.
 
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,16 +14,22 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::uri::PathAndQuery;
+use memchr::memchr;
+use memchr::memmem::find;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::edge::{Head, HeadView, is_plain};
+
+/// So much is copied rather than written by a call of its own.
+const LITTLE: usize = 4 << 10;
 
 /// A connection to the origin.
 #[derive(Debug)]
 pub(super) struct Faithful<S> {
     stream: S,
     next: Next,
-    /// A head that is being written, how much of it has been, and how much of the library's it stands for.
+    /// A head that is being written (with what the library wrote in one piece with it), how much of it has been, and how much
+    /// of the library's it stands for.
     head: Vec<u8>,
     written: usize,
     instead_of: usize,
@@ -37,12 +44,12 @@ struct Shared {
     any: AtomicBool,
     /// The library has bytes to write.
     busy: AtomicBool,
-    head: Mutex<Option<Head>>,
+    head: Mutex<Option<Came>>,
 }
 
 impl Next {
     /// Has the next request go out as it came. Only where nothing [is left](Self::is_idle) of the one before.
-    pub(super) fn set(&self, head: Head) {
+    pub(super) fn set(&self, head: Came) {
         *self.0.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
         self.0.any.store(true, Ordering::Relaxed);
     }
@@ -52,7 +59,7 @@ impl Next {
         !self.0.busy.load(Ordering::Relaxed)
     }
 
-    fn take(&self) -> Option<Head> {
+    fn take(&self) -> Option<Came> {
         self.0.any.swap(false, Ordering::Relaxed).then(|| {
             let mut head = self.0.head.lock().unwrap_or_else(PoisonError::into_inner);
             head.take()
@@ -60,9 +67,37 @@ impl Next {
     }
 }
 
-/// Whether the library's own head would differ from the one that came.
-pub(super) fn differs(came: &Head, headers: &HeaderMap) -> bool {
-    came.is_odd || headers.len() > headers.keys_len()
+/// A head that is to go out as it came.
+#[derive(Clone, Debug)]
+pub(super) struct Came {
+    head: Head,
+    /// More than the letters of names would differ.
+    is_regrouped: bool,
+}
+
+impl Came {
+    /// Of a request whose fields the library knows as these.
+    pub(super) fn new(head: &Head, fields: &HeaderMap) -> Self {
+        Self { head: head.clone(), is_regrouped: head.is_odd || fields.len() > fields.keys_len() }
+    }
+
+    /// The head, where its target is odd.
+    pub(super) fn odd(&self) -> Option<&Head> {
+        Some(&self.head).filter(|head| head.is_odd)
+    }
+
+    /// Appends it, with the lines of the library's head, which `written` begins with and which is so long.
+    fn write(&self, head: &mut Vec<u8>, written: &[u8]) -> Option<usize> {
+        if !self.is_regrouped {
+            if let Some(end) = with_names(head, written, &self.head.bytes) {
+                return Some(end);
+            }
+            head.clear();
+        }
+        let end = find(written, b"\r\n\r\n")? + 4;
+        as_it_came(head, &written[..end], &self.head)?;
+        Some(end)
+    }
 }
 
 /// An odd target as HTTP/2 can say it: with its odd bytes percent-encoded (RFC 3986, 2.1).
@@ -89,10 +124,60 @@ fn origin_form(target: &[u8]) -> impl Iterator<Item = u8> + '_ {
     slash.into_iter().chain(path.iter().copied())
 }
 
-/// The lines of `written`, the library's head, in the order and with the target of the one that came.
-fn as_it_came(written: &[u8], came: &Head) -> Option<Vec<u8>> {
+/// More fields are set anew one by one.
+const FEW: usize = 32;
+
+/// Appends the head that `written` begins with, which is the library's, with names in the letters in which they came: all that
+/// differs as a rule. Says how long it is.
+fn with_names(head: &mut Vec<u8>, written: &[u8], came: &[u8]) -> Option<usize> {
+    let (mut names, mut count) = ([&came[..0]; FEW], 0);
+    let mut lines = Names::of(came)?;
+    while let Some(name) = lines.next()? {
+        *names.get_mut(count)? = &came[name];
+        count += 1;
+    }
+    let (mut lines, mut done, mut expected) = (Names::of(written)?, 0, 0);
+    while let Some(own) = lines.next()? {
+        let is_own = |name: &&[u8]| name.len() == own.len() && name.eq_ignore_ascii_case(&written[own.clone()]);
+        // They mostly come in the same order.
+        let (before, behind) = names[..count].split_at(expected);
+        let Some(at) = behind.iter().chain(before).position(is_own) else { continue };
+        let at = (expected + at) % count;
+        head.extend_from_slice(&written[done..own.start]);
+        head.extend_from_slice(names[at]);
+        (done, expected) = (own.end, (at + 1) % count);
+    }
+    head.extend_from_slice(&written[done..lines.at]);
+    Some(lines.at)
+}
+
+/// Goes through the names of a sound head's fields; then `at` is behind the head.
+struct Names<'a> {
+    head: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Names<'a> {
+    fn of(head: &'a [u8]) -> Option<Self> {
+        Some(Self { head, at: memchr(b'\n', head)? + 1 })
+    }
+
+    /// Where the next name is; none of either where the head is not whole.
+    fn next(&mut self) -> Option<Option<Range<usize>>> {
+        let (start, line) = (self.at, self.head.get(self.at..)?);
+        if line.starts_with(b"\r\n") {
+            self.at += 2;
+            return Some(None);
+        }
+        let name = line.iter().position(|byte| *byte == b':')?;
+        self.at += name + memchr(b'\n', &line[name..])? + 1;
+        Some(Some(start..start + name))
+    }
+}
+
+/// Appends the lines of `written`, the library's head, in the order and with the target of the one that came.
+fn as_it_came(head: &mut Vec<u8>, written: &[u8], came: &Head) -> Option<()> {
     let (own, came_view) = (HeadView::of(written)?, HeadView::of(&came.bytes)?);
-    let mut head = Vec::with_capacity(written.len() + came_view.target.len());
     head.extend_from_slice(own.method);
     head.push(b' ');
     if came.is_odd {
@@ -109,13 +194,13 @@ fn as_it_came(written: &[u8], came: &Head) -> Option<Vec<u8>> {
     };
     for (name, _) in came_view.fields() {
         let same = fields.iter_mut().find(|f| f.is_some_and(|(n, _)| n.eq_ignore_ascii_case(name)));
-        if let Some(field) = same.and_then(Option::take) {
-            line(field);
+        if let Some((_, value)) = same.and_then(Option::take) {
+            line((name, value));
         }
     }
     fields.into_iter().flatten().for_each(line);
     head.extend_from_slice(b"\r\n");
-    Some(head)
+    Some(())
 }
 
 impl<S> Faithful<S> {
@@ -128,20 +213,30 @@ impl<S> Faithful<S> {
         self.next.clone()
     }
 
-    /// Puts another head in the place of the one that `bytes` begin with, where that is wanted.
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Puts another head in the place of the one that `parts` begin with, where that is wanted.
+    fn replace(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<()> {
         self.next.0.busy.store(true, Ordering::Relaxed);
         if !self.next.0.any.load(Ordering::Relaxed) {
             return Ok(());
         }
         let Some(came) = self.next.take() else { return Ok(()) };
+        let mut rest = parts.iter().skip_while(|part| part.is_empty());
+        let bytes = rest.next().map_or(&[][..], |part| part);
+        self.head.clear();
         // The library writes a head in one piece.
-        let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
-        let head = end.and_then(|end| as_it_came(&bytes[..end], &came).map(|head| (head, end)));
-        let Some((head, end)) = head else {
+        let Some(end) = came.write(&mut self.head, bytes) else {
             return Err(io::Error::other("the head of a request was not written whole"));
         };
-        (self.head, self.written, self.instead_of) = (head, 0, end);
+        (self.written, self.instead_of) = (0, end);
+        // A little more goes out with it, instead of in a call of its own.
+        for part in std::iter::once(&bytes[self.instead_of..]).chain(rest.map(|part| &**part)) {
+            let room = LITTLE.saturating_sub(self.head.len()).min(part.len());
+            self.head.extend_from_slice(&part[..room]);
+            self.instead_of += room;
+            if room < part.len() {
+                break;
+            }
+        }
         Ok(())
     }
 }
@@ -156,7 +251,9 @@ impl<S: AsyncWrite + Unpin> Faithful<S> {
             }
             self.written += written;
         }
-        self.head = Vec::new();
+        if self.head.capacity() > LITTLE {
+            self.head = Vec::new();
+        }
         Poll::Ready(Ok(std::mem::take(&mut self.instead_of)))
     }
 }
@@ -170,7 +267,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Faithful<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Faithful<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.replace(bytes)?;
+        this.replace(&[io::IoSlice::new(bytes)])?;
         if this.instead_of > 0 { this.poll_head(cx) } else { Pin::new(&mut this.stream).poll_write(cx, bytes) }
     }
 
@@ -184,7 +281,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Faithful<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.replace(parts.iter().find(|p| !p.is_empty()).map_or(&[], |p| p))?;
+        this.replace(parts)?;
         if this.instead_of > 0 { this.poll_head(cx) } else { Pin::new(&mut this.stream).poll_write_vectored(cx, parts) }
     }
 
@@ -219,7 +316,28 @@ mod tests {
             b"GET /a HTTP/1.1\r\nA: 1\r\na: 3\r\nHost: h\r\nX-Forwarded-For: 1, 2\r\nB: 2\r\nvia: 1.1 umbra\r\n\r\n";
         let expected =
             b"GET /a HTTP/1.1\r\nA: 1\r\nHost: h\r\nB: 2\r\na: 3\r\nX-Forwarded-For: 1, 2\r\nvia: 1.1 umbra\r\n\r\n";
-        assert_eq!(as_it_came(written, &came).unwrap().escape_ascii().to_string(), expected.escape_ascii().to_string());
+        let mut head = Vec::new();
+        as_it_came(&mut head, written, &came).unwrap();
+        assert_eq!(head.escape_ascii().to_string(), expected.escape_ascii().to_string());
+    }
+
+    #[test]
+    fn names_keep_their_letters_wherever_their_fields_stand() {
+        let came = b"GET / HTTP/1.1\r\nHOST: h\r\nConnection: x\r\nX-a: 1\r\nB-:\r\nACCEPT: *:*\r\n\r\n";
+        let written = b"GET / HTTP/1.1\r\nhost: h\r\naccept: *:*\r\nx-a: 1\r\nb-: \r\nvia: 1.1 umbra\r\nx-b: 2\r\n\r\n";
+        let expected =
+            b"GET / HTTP/1.1\r\nHOST: h\r\nACCEPT: *:*\r\nX-a: 1\r\nB-: \r\nvia: 1.1 umbra\r\nx-b: 2\r\n\r\n";
+        let mut head = Vec::new();
+        let with_more = [&written[..], b"a: body\r\n\r\n"].concat();
+        assert_eq!(with_names(&mut head, &with_more, came), Some(written.len()));
+        assert_eq!(head.escape_ascii().to_string(), expected.escape_ascii().to_string());
+        // None in, none out; too many are for the other way.
+        head.clear();
+        with_names(&mut head, b"GET / HTTP/1.1\r\nvia: 1\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        assert_eq!(head, b"GET / HTTP/1.1\r\nvia: 1\r\n\r\n");
+        let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a: 1\r\n".repeat(FEW + 1), b"\r\n"].concat();
+        assert!(with_names(&mut head, written, &many).is_none());
+        assert!(with_names(&mut head, &written[..written.len() - 1], came).is_none());
     }
 
     #[test]
@@ -232,7 +350,8 @@ mod tests {
         ] {
             let head = [b"GET ", target, b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
             let came = Head { bytes: head.into(), is_odd: true };
-            let set = as_it_came(b"GET /____ HTTP/1.1\r\nHost: h\r\n\r\n", &came).unwrap();
+            let mut set = Vec::new();
+            as_it_came(&mut set, b"GET /____ HTTP/1.1\r\nhost: h\r\n\r\n", &came).unwrap();
             assert_eq!(set, [b"GET ", path, b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat());
             assert_eq!(encoded(&came).unwrap().as_str(), two);
         }
@@ -243,7 +362,8 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(3);
         let mut faithful = Faithful::new(near);
         let next = faithful.next();
-        next.set(came(b"PUT /<> HTTP/1.1\r\nHost: h\r\n\r\n", true));
+        let came = came(b"PUT /<> HTTP/1.1\r\nHost: h\r\n\r\n", true);
+        next.set(Came { head: came, is_regrouped: true });
         let write = async {
             faithful.write_all(b"PUT /__ HTTP/1.1\r\nHost: h\r\n\r\nbody").await.unwrap();
             assert!(!next.is_idle());

@@ -10,11 +10,10 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::connect::{Connector, Place};
-use super::faithful::{Faithful, Next};
+use super::faithful::{Came, Faithful, Next};
 use super::fresh::{Fresh, Look};
 use super::{Failure, RequestBody};
 use crate::deadlines::Deadlines;
-use crate::edge::Head;
 
 /// An idle connection older than this is not used again. Below the 5 s after which Node.js and uvicorn close theirs, so
 /// that a request seldom meets a connection that is just being closed.
@@ -63,7 +62,7 @@ impl Pool {
     pub(super) async fn send(
         self: &Rc<Self>,
         mut request: Request<RequestBody>,
-        came: Option<Head>,
+        came: Option<Came>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         loop {
             let (mut line, used) = match self.take(came.is_some()) {
@@ -93,6 +92,7 @@ impl Pool {
         let stream = Faithful::new(stream);
         let (next, io) = (stream.next(), TokioIo::new(stream));
         let mut builder = Builder::new();
+        // Of responses; `Faithful` sees to requests.
         builder.preserve_header_case(true);
         let (sender, connection) = builder.handshake(io).await.map_err(Failure::Broken)?;
         tokio::task::spawn_local(async move {

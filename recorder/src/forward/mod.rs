@@ -22,6 +22,7 @@ pub(crate) use request_body::RequestBody;
 pub(crate) use response_body::ResponseBody;
 pub(crate) use upgrade::Asked;
 
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -36,9 +37,10 @@ use umbra_common::exchange::Scheme;
 use crate::answer::grpc_kind;
 use crate::config::{Dialing, Protocol, Upstream};
 use crate::deadlines::{Deadlines, Elapsed};
-use crate::edge::{Arrived, Head};
+use crate::edge::Arrived;
 use connect::Connector;
 use expect::Gate;
+use faithful::Came;
 use lease::Lease;
 use upgrade::Handshake;
 
@@ -84,7 +86,7 @@ impl Forwarder {
     ) -> Result<(Response<ResponseBody>, Duration), Failure> {
         let http2 = self.speaks_http2(&parts, sender.asked.is_some()).await?;
         let mut handshake = sender.asked.map(Handshake::new);
-        let came = sender.arrived.map(|a| &a.head).filter(|head| faithful::differs(head, &parts.headers)).cloned();
+        let came = sender.arrived.map(|arrived| Came::new(&arrived.head, &parts.headers));
         let hints = if http2 { None } else { interim::hints(&parts, sender.arrived).await };
         let tap = body.tap().cloned();
         let takes_trailers = hop::strip(&mut parts.headers);
@@ -102,7 +104,7 @@ impl Forwarder {
                 handshake.ask_http2(&mut parts)?;
                 self.http2.takes_connect().await?;
             }
-            target::http2(&mut parts, &self.upstream, came.as_ref())?;
+            target::http2(&mut parts, &self.upstream, came.as_ref().and_then(Came::odd))?;
         } else {
             if let Some(handshake) = &mut handshake {
                 handshake.ask_http1(&mut parts)?;
@@ -112,7 +114,8 @@ impl Forwarder {
         let mut request = Request::from_parts(parts, body);
         interim::listen(&mut request, gate.as_ref(), hints);
         let asked = Instant::now();
-        let answer = self.answer(http2, request, came);
+        // Pinned here: passed on by value, it would be held several times over.
+        let answer = pin!(self.answer(http2, request, came));
         let answered = match progress {
             None => self.deadlines.within(self.timeout, answer).await.unwrap_or(Err(Failure::ResponseTimeout)),
             Some(progress) => self.answer_to_body(answer, &progress, gate.as_ref()).await,
@@ -166,7 +169,7 @@ impl Forwarder {
         &self,
         http2: bool,
         request: Request<RequestBody>,
-        came: Option<Head>,
+        came: Option<Came>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         if http2 {
             let (response, stream) = self.http2.send(request).await?;
@@ -179,11 +182,10 @@ impl Forwarder {
     /// Waits for the head of a response. The time runs from the end of the request: a client may send slowly.
     async fn answer_to_body<T>(
         &self,
-        answer: impl Future<Output = Result<T, Failure>>,
+        mut answer: Pin<&mut impl Future<Output = Result<T, Failure>>>,
         progress: &request_body::Progress,
         gate: Option<&Gate>,
     ) -> Result<T, Failure> {
-        let mut answer = std::pin::pin!(answer);
         if let Some(gate) = gate {
             match timeout(expect::PATIENCE, &mut answer).await {
                 Ok(answer) => return answer,

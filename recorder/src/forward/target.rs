@@ -35,8 +35,8 @@ pub(super) fn http1(parts: &mut Parts, body: &RequestBody) -> Result<(), Failure
     Ok(())
 }
 
-/// Scheme, authority and path, from which hyper makes the pseudo-fields.
-pub(super) fn http2(parts: &mut Parts, upstream: &Upstream, came: Option<&Head>) -> Result<(), Failure> {
+/// Scheme, authority and path, from which hyper makes the pseudo-fields. `odd`: the head that came, where its target is odd.
+pub(super) fn http2(parts: &mut Parts, upstream: &Upstream, odd: Option<&Head>) -> Result<(), Failure> {
     let host = parts.headers.remove(HOST);
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     if uri.authority.is_none() {
@@ -46,7 +46,7 @@ pub(super) fn http2(parts: &mut Parts, upstream: &Upstream, came: Option<&Head>)
         });
     }
     uri.scheme = Some(if upstream.protocol == Protocol::Https { Scheme::HTTPS } else { Scheme::HTTP });
-    if let Some(came) = came.filter(|came| came.is_odd) {
+    if let Some(came) = odd {
         uri.path_and_query = encoded(came);
     }
     uri.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
