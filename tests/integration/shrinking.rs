@@ -9,6 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 use umbra_common::codec;
 use umbra_common::exchange::Exchange;
+use umbra_common::store::{KafkaUrl, StoreUrl};
 use umbra_common::time::Timestamp;
 use umbra_tests::exchanges::get;
 use umbra_tests::process::Process;
@@ -16,6 +17,7 @@ use umbra_tests::receiver::Receiver;
 use umbra_tests::stores::{TestStore, write_raw};
 use umbra_tests::wait::eventually;
 
+use crate::both_stores::on_both_stores;
 use crate::programs::replayer;
 use crate::windows::{client, counts, each, run, sequence, url};
 
@@ -42,36 +44,43 @@ fn start(store: &TestStore, command: &str, receiver: &Receiver, flags: &[&str]) 
 
 /// Removes the first five sixths of each partition.
 fn shrink(store: &TestStore) {
-    let url = url(store);
+    let KafkaUrl { topic, .. } = match store.config().url {
+        StoreUrl::Kafka(url) => url,
+        StoreUrl::Sqlite(url) => {
+            let file = rusqlite::Connection::open(url.path).unwrap();
+            file.execute("DELETE FROM exchanges WHERE seq <= ?1", [(LONG * 5 / 6).cast_signed()]).unwrap();
+            return;
+        }
+    };
     let consumer: BaseConsumer = client(store).create().unwrap();
     let mut upto = TopicPartitionList::new();
     for partition in 0..3 {
-        let (_, high) = consumer.fetch_watermarks(&url.topic, partition, Duration::from_secs(10)).unwrap();
-        upto.add_partition_offset(&url.topic, partition, Offset::Offset(high * 5 / 6)).unwrap();
+        let (_, high) = consumer.fetch_watermarks(&topic, partition, Duration::from_secs(10)).unwrap();
+        upto.add_partition_offset(&topic, partition, Offset::Offset(high * 5 / 6)).unwrap();
     }
     let admin: AdminClient<DefaultClientContext> = client(store).create().unwrap();
     run(admin.delete_records(&upto, &AdminOptions::new())).unwrap();
 }
 
-#[test]
-fn what_is_removed_before_it_is_read_is_counted_and_fails_the_run() {
-    let store = TestStore::kafka();
-    write(&store, &sequence(LONG, APART));
-    let receiver = Receiver::start();
-    let report = store.directory().join("report.json");
-    let window = ["--from", "-1day", "--to", "+1h", "--rate", "3000/s", "--report", report.to_str().unwrap()];
-    let process = start(&store, "replay", &receiver, &window);
-    receiver.wait_for(200);
-    shrink(&store);
-    let finished = process.finish().expect(1);
-    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
-    let gone = report["targets"][0]["gone"].as_u64().unwrap();
-    assert!(gone > 0);
-    assert_eq!(receiver.count() as u64 + gone, LONG);
-    assert!(counts(&receiver).values().all(|times| *times == 1));
-    assert!(finished.stdout.contains(&format!("gone before they were read: {gone}")), "{}", finished.stdout);
-    for said in [&format!("up to {gone} records of the window were removed"), "--allow-partial"] {
-        assert!(finished.stderr.contains(said), "'{said}' is not in: {}", finished.stderr);
+on_both_stores! {
+    fn what_is_removed_before_it_is_read_is_counted_and_fails_the_run(store: &TestStore) {
+        write(store, &sequence(LONG, APART));
+        let receiver = Receiver::start();
+        let report = store.directory().join("report.json");
+        let window = ["--from", "-1day", "--to", "+1h", "--rate", "3000/s", "--report", report.to_str().unwrap()];
+        let process = start(store, "replay", &receiver, &window);
+        receiver.wait_for(200);
+        shrink(store);
+        let finished = process.finish().expect(1);
+        let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+        let gone = report["targets"][0]["gone"].as_u64().unwrap();
+        assert!(gone > 0);
+        assert_eq!(receiver.count() as u64 + gone, LONG);
+        assert!(counts(&receiver).values().all(|times| *times == 1));
+        assert!(finished.stdout.contains(&format!("gone before they were read: {gone}")), "{}", finished.stdout);
+        for said in [&format!("up to {gone} records of the window were removed"), "--allow-partial"] {
+            assert!(finished.stderr.contains(said), "'{said}' is not in: {}", finished.stderr);
+        }
     }
 }
 

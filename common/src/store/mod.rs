@@ -171,10 +171,8 @@ pub trait Read: Send {
     fn restart(&mut self, upto: Position) -> i64;
 
     /// How many positions of the plan were removed before they were read, as retention does; an upper bound for their
-    /// records, because offsets can have gaps. Nothing where the store does not tell.
-    fn gone(&self) -> Option<u64> {
-        None
-    }
+    /// records, because positions can have gaps.
+    fn gone(&self) -> u64;
 
     /// Stops or resumes a partition that has run ahead of the others. At most a bounded prefetch still comes.
     fn hold(&mut self, partition: i32, held: bool) -> Result<(), StoreError>;

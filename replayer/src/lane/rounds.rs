@@ -54,7 +54,7 @@ impl Rounds {
     /// Begins the next round.
     pub(crate) fn begin_next(&mut self) -> Result<(), StoreError> {
         self.late += self.records.late();
-        self.gone += self.records.gone().unwrap_or(0);
+        self.gone += self.records.gone();
         self.round += 1;
         let part = part(&self.store, &self.plan, &self.lengths, self.resumed.as_deref(), self.round);
         self.records = Ordered::open(&self.store, &part)?;
@@ -66,9 +66,9 @@ impl Rounds {
         self.late + self.records.late()
     }
 
-    /// How many positions were removed from the log before they were read, where that is known.
-    pub(crate) fn gone(&self) -> Option<u64> {
-        self.records.gone().map(|gone| self.gone + gone)
+    /// How many positions were removed from the log before they were read.
+    pub(crate) fn gone(&self) -> u64 {
+        self.gone + self.records.gone()
     }
 
     /// Works out where each partition has to be read again, if this run ends now.

@@ -123,8 +123,8 @@ impl<T> Ordered<T> {
         self.read.restart(upto)
     }
 
-    /// How many positions were removed from the log before they were read, where that is known.
-    pub fn gone(&self) -> Option<u64> {
+    /// How many positions were removed from the log before they were read.
+    pub fn gone(&self) -> u64 {
         self.read.gone()
     }
 

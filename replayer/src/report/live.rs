@@ -17,7 +17,7 @@ pub struct Live {
     /// Of the fleet's rate, as a float's bits.
     share: AtomicU64,
     late: AtomicU64,
-    /// Negative where nobody knows.
+    /// Negative where no window is read.
     gone: AtomicI64,
     again: AtomicU64,
     complete: AtomicBool,
@@ -83,13 +83,13 @@ impl Live {
         self.late.store(late, Ordering::Relaxed);
     }
 
-    /// So many positions of the window were removed from the log before they were read, where that is known.
-    pub fn set_gone(&self, gone: Option<u64>) {
-        let gone = gone.map_or(-1, |count| i64::try_from(count).unwrap_or(i64::MAX));
-        self.gone.store(gone, Ordering::Relaxed);
+    /// So many positions of the window were removed from the log before they were read.
+    pub fn set_gone(&self, gone: u64) {
+        self.gone.store(i64::try_from(gone).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
-    /// How many positions of the window were removed from the log before they were read, where that is known.
+    /// How many positions of the window were removed from the log before they were read; nothing where there is
+    /// no window.
     pub fn gone(&self) -> Option<u64> {
         u64::try_from(self.gone.load(Ordering::Relaxed)).ok()
     }

@@ -266,7 +266,7 @@ impl Read for Reader {
         self.joiner.restart(upto)
     }
 
-    fn gone(&self) -> Option<u64> {
-        Some(self.gone)
+    fn gone(&self) -> u64 {
+        self.gone
     }
 }

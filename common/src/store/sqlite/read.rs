@@ -16,6 +16,8 @@ const PAGE: &str = "SELECT seq, value, arrival FROM exchanges
     WHERE arrival >= ?1 AND arrival < ?3 AND (arrival > ?1 OR +seq > ?2) AND +seq >= ?4 AND +seq < ?5
     ORDER BY arrival, seq LIMIT ?6";
 
+const FIRST: &str = "SELECT min(seq) FROM exchanges";
+
 /// Rows of one page, and the bytes that end a page early: a read transaction stays short, and memory bounded.
 pub(super) const PAGE_ROWS: u32 = 512;
 pub(super) const PAGE_BYTES: usize = 4 << 20;
@@ -28,6 +30,10 @@ pub(in crate::store) struct Reader {
     to: i64,
     /// Arrival and sequence number of the last record that was fetched.
     last: (i64, i64),
+    /// Behind the highest sequence number that was fetched, or is known to be gone.
+    next: i64,
+    /// Planned sequence numbers that were removed before they were fetched.
+    gone: u64,
     page: VecDeque<Stored>,
     held: bool,
     state: State,
@@ -45,9 +51,12 @@ impl Reader {
     pub(super) fn new(connection: Connection, plan: &Plan) -> Self {
         let nothing = PartitionPlan { partition: PARTITION, from: 0, to: 0 };
         let part = plan.partitions.first().copied();
+        let planned = part.unwrap_or(nothing);
         Self {
             connection,
-            plan: part.unwrap_or(nothing),
+            plan: planned,
+            next: planned.from,
+            gone: 0,
             to: plan.window.to().as_nanos() as i64,
             last: (plan.window.from().as_nanos() as i64, -1),
             page: VecDeque::new(),
@@ -57,17 +66,30 @@ impl Reader {
     }
 
     fn fetch(&mut self) -> Result<(), StoreError> {
-        let mut statement = self.connection.prepare_cached(PAGE)?;
+        // Both look at the same moment.
+        let snapshot = self.connection.unchecked_transaction()?;
+        let first: Option<i64> = snapshot.prepare_cached(FIRST)?.query_row([], |row| row.get(0))?;
+        let mut statement = snapshot.prepare_cached(PAGE)?;
         let (arrival, seq) = self.last;
         let mut rows = statement.query((arrival, seq, self.to, self.plan.from, self.plan.to, PAGE_ROWS))?;
         let mut bytes = 0;
+        // Retention removes by sequence number, which is nearly the order of arrival: what is below the first that there
+        // is, and above all that was fetched, went before it was fetched.
+        let first = first.unwrap_or(self.plan.to).min(self.plan.to);
+        let gone = u64::try_from(first - self.next).unwrap_or(0);
+        self.next = self.next.max(first);
         while bytes < PAGE_BYTES
             && let Some(row) = rows.next()?
         {
             let stored = stored(row)?;
             bytes += stored.size;
             self.last = (row.get(2)?, stored.position.offset);
+            self.next = self.next.max(stored.position.offset + 1);
             self.page.push_back(stored);
+        }
+        if gone > 0 {
+            self.gone += gone;
+            tracing::warn!(gone, "records were removed from the store before they were read");
         }
         if self.page.is_empty() {
             self.state = State::Fetched;
@@ -114,5 +136,9 @@ impl Read for Reader {
 
     fn restart(&mut self, upto: Position) -> i64 {
         upto.offset + 1
+    }
+
+    fn gone(&self) -> u64 {
+        self.gone
     }
 }
