@@ -10,7 +10,7 @@ use umbra_tests::stores::TestStore;
 use umbra_tests::wait::eventually;
 
 use crate::both_stores::on_both_stores;
-use crate::programs::replayer;
+use crate::programs::{replayer, replayer_on_a_terminal};
 
 on_both_stores! {
     fn list_and_show_print_what_is_stored(store: &TestStore) {
@@ -51,5 +51,31 @@ on_both_stores! {
         tail.signal("INT");
         let finished = tail.finish();
         assert!(finished.stdout.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()), "{finished:?}");
+    }
+}
+
+#[test]
+fn tables_fit_the_terminal_and_have_colours_only_there() {
+    let store = TestStore::sqlite();
+    let mut failed = get(Timestamp::now().before(Duration::from_secs(1)), &format!("/{}", "a-long-name/".repeat(30)));
+    failed.response.as_mut().unwrap().status = 503;
+    failed.request.headers.push("x-odd", b"\x1b[2J");
+    failed.request.target = [&failed.request.target[..], b"?\x1b[2J"].concat().into();
+    store.write(&[failed, get(Timestamp::now(), "/")]);
+    let escape = regex::Regex::new(r"\x1b\[[0-9]+m").unwrap();
+    for command in ["list", "top"] {
+        let flags = ["traffic", command, "--store", store.url()];
+        for columns in [80, 100, 132] {
+            let seen = replayer_on_a_terminal(columns, &flags).finish().expect(0).stdout;
+            assert!(escape.is_match(&seen), "no colours: {seen}");
+            let plain = escape.replace_all(&seen, "");
+            assert!(!plain.contains('\x1b'), "a client's bytes reach the terminal: {plain:?}");
+            assert_eq!(plain.lines().count(), 3, "{plain}");
+            let longest = plain.lines().map(|line| line.trim_end().chars().count()).max();
+            assert!(longest.is_some_and(|longest| longest <= columns), "{command}, {columns}: {longest:?}\n{plain}");
+        }
+        let plain = replayer_on_a_terminal(100, &[&flags[..], &["--no-color"]].concat()).finish().expect(0).stdout;
+        assert!(!plain.contains('\x1b'), "{plain:?}");
+        assert!(!replayer(&flags).finish().expect(0).stdout.contains('\x1b'), "a pipe has no colours");
     }
 }

@@ -45,6 +45,15 @@ pub(crate) fn replayer_in(environment: &[(&str, &str)], arguments: &[&str]) -> P
     Process::start(REPLAYER, arguments, environment)
 }
 
+/// A replayer on a pseudo-terminal of its own, so many columns wide; what is seen there is its standard output.
+pub(crate) fn replayer_on_a_terminal(columns: usize, arguments: &[&str]) -> Process {
+    let found = std::process::Command::new("script").arg("--version").output();
+    assert!(found.is_ok(), "script cannot be run: install bsdutils");
+    let quoted: Vec<_> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
+    let command = format!("stty cols {columns} rows 40 && exec {REPLAYER} {}", quoted.join(" "));
+    Process::start("script", &["-qec", &command, "/dev/null"], &[("TERM", "xterm")])
+}
+
 /// `umbra-replayer replay` of all that a store holds to `target`, at full speed, with further arguments.
 pub(crate) fn replay_all(store: &TestStore, target: &Origin, more: &[&str]) -> Finished {
     let target = format!("staging={}", target.url());

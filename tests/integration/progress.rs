@@ -6,22 +6,11 @@ use std::time::Duration;
 use umbra_common::time::Timestamp;
 use umbra_tests::exchanges::get;
 use umbra_tests::origin::{Answer, Origin};
-use umbra_tests::process::Process;
 use umbra_tests::stores::TestStore;
 
-use crate::programs::{REPLAYER, replayer};
+use crate::programs::{replayer, replayer_on_a_terminal};
 
 const WIDTH: usize = 100;
-
-/// The replayer on a pseudo-terminal of its own, as wide as [`WIDTH`].
-fn on_a_terminal(arguments: &[&str]) -> Process {
-    let found = Command::new("script").arg("--version").output();
-    assert!(found.is_ok(), "script cannot be run: install bsdutils");
-    let quoted: Vec<_> = arguments.iter().map(|argument| format!("'{argument}'")).collect();
-    let command = format!("stty cols {WIDTH} rows 40 && exec {REPLAYER} {}", quoted.join(" "));
-    // script's own standard output is what would be seen on the terminal.
-    Process::start("script", &["-qec", &command, "/dev/null"], &[("TERM", "xterm")])
-}
 
 /// A second of traffic, every tenth of which staging cannot answer.
 fn recorded() -> (TestStore, Origin) {
@@ -48,7 +37,7 @@ fn a_terminal_shows_the_run_as_it_goes_and_one_screen_at_the_end() {
     let (store, staging) = recorded();
     let target = format!("staging={}", staging.url());
     let run = ["replay", "--store", store.url(), "--target", &target, "--from", "-1h", "--speed", "0.5x"];
-    let pieces = pieces(&on_a_terminal(&run).finish().expect(0).stdout);
+    let pieces = pieces(&replayer_on_a_terminal(WIDTH, &run).finish().expect(0).stdout);
     let form = regex::Regex::new(
         r"^staging: \d+ %, (at most|about) [0-9ms]+ left \| \d+\.\d/s \| lag \d+\.\d ms \| (\d+) errors? \| \d+ in flight$",
     );
@@ -71,7 +60,7 @@ fn what_the_log_says_meanwhile_stays_on_the_terminal() {
     let (store, staging) = recorded();
     let target = format!("staging={}", staging.url());
     let run = ["replay", "--store", store.url(), "--target", &target, "--from", "-1h", "--speed", "0.01x"];
-    let process = on_a_terminal(&run);
+    let process = replayer_on_a_terminal(WIDTH, &run);
     staging.wait_for(1);
     umbra_tests::wait::eventually("progress", || process.stdout().contains("in flight"));
     // The one that it runs: the terminal's own process only passes bytes on.

@@ -97,26 +97,37 @@ impl Top {
 
     /// A table of the busiest.
     pub(super) fn table(&self, screen: Screen, limit: usize, out: &mut dyn Write) -> io::Result<()> {
-        /// Everything but the path, with two spaces after each column.
-        const FIXED: usize = 7 + 9 + 9 + 26 + 9 + 9 + 6 * 2;
-        let path = screen.width.map_or(48, |width| width.saturating_sub(FIXED).max(16));
+        /// Below this width the median goes, and room for rare statuses.
+        const NARROW: usize = 100;
+        let is_narrow = screen.width.is_some_and(|width| width < NARROW);
+        let mix = if is_narrow { 16 } else { 26 };
+        let median = |of: &str| if is_narrow { String::new() } else { format!("  {of:>9}") };
+        // Everything but the path, with two spaces between columns.
+        let fixed = 7 + 9 + 9 + mix + 9 + 5 * 2 + median("").len();
+        let path = screen.width.map_or(48, |width| width.saturating_sub(fixed).max(16));
+        let (method, statuses) = ("METHOD", "STATUSES");
         let names = format!(
-            "{:<7}  {:<path$}  {:>9}  {:>9}  {:<26}  {:>9}  {:>9}",
-            "METHOD", "PATH", "COUNT", "RATE/S", "STATUSES", "P50", "P99"
+            "{method:<7}  {:<path$}  {:>9}  {:>9}  {statuses:<mix$}{}  {:>9}",
+            "PATH",
+            "COUNT",
+            "RATE/S",
+            median("P50"),
+            "P99"
         );
         writeln!(out, "{}", screen.paint(Colour::Faint, &names))?;
         let all = self.sorted();
         for ((method, template), endpoint) in all.iter().take(limit) {
             let rate = self.rate(endpoint).map_or_else(|| "–".to_owned(), |rate| format!("{rate:.1}"));
+            let took = |quantile| endpoint.took(quantile).map_or_else(String::new, duration);
             writeln!(
                 out,
-                "{:<7}  {:<path$}  {:>9}  {rate:>9}  {:<26}  {:>9}  {:>9}",
+                "{:<7}  {:<path$}  {:>9}  {rate:>9}  {:<mix$}{}  {:>9}",
                 short(method, 7),
                 short(template, path),
                 endpoint.count,
-                short(&endpoint.mix(), 26),
-                endpoint.took(0.5).map_or_else(String::new, duration),
-                endpoint.took(0.99).map_or_else(String::new, duration),
+                short(&endpoint.mix(), mix),
+                median(&took(0.5)),
+                took(0.99),
             )?;
         }
         if all.len() > limit {
