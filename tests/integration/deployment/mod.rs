@@ -8,6 +8,7 @@ mod images;
 mod judging;
 mod meshes;
 mod observing;
+mod probes;
 mod proxies;
 mod sizing;
 mod taking;
