@@ -9,12 +9,14 @@
 
 mod broker;
 mod container;
+mod guarded;
 mod jars;
 mod java;
 mod pair;
 mod secured;
 
 pub use broker::Broker;
+pub use guarded::GuardedBroker;
 pub use pair::Pair;
 pub use secured::{Password, SecuredBroker, USER};
 

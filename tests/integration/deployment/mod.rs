@@ -10,6 +10,7 @@ mod meshes;
 mod observing;
 mod probes;
 mod proxies;
+mod rights;
 mod sizing;
 mod taking;
 mod units;
