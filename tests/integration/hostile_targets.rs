@@ -114,7 +114,11 @@ fn http2_targets_that_mean_harm_harm_only_themselves() {
     let store = TestStore::sqlite();
     store.write(&requests(COUNT));
     let well = Origin::start();
-    let garbage = hostile_from(|stream| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let garbage = hostile_from(|stream| {
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
+        // Closed with something unread, the connection would be reset, and what was written lost.
+        std::io::copy(stream, &mut std::io::sink()).map(drop)
+    });
     let silent = hostile_from(|stream| std::io::copy(stream, &mut std::io::sink()).map(drop));
     let half = hostile_http2(|stream| {
         begin_answer(stream, 1)?;
