@@ -49,6 +49,21 @@ fn every_flag_is_one_that_the_programs_take() {
 }
 
 #[test]
+fn a_window_goes_to_a_target_behind_tls_with_a_token_and_a_profile() {
+    let tls = "replay.caSecret.name=ca,replay.clientCertSecret.name=client,targets[0].url=https://httpbin.staging.svc";
+    let token = "replay.tokens[0].header=Authorization,replay.tokens[0].secretName=staging,replay.tokens[0].key=token";
+    let profile = "replay.profile=remove-headers = [\"x-b3-traceid\"]";
+    let documents = rendered("replay", &["--set", tls, "--set", token, "--set", profile]);
+    assert_valid(&documents);
+    let container = containers(&documents).pop().unwrap();
+    let given = |flag: &str| container.arguments.iter().any(|a| a.starts_with(flag));
+    for flag in ["--target-ca=", "--target-cert=", "--target-key=", "--token=Authorization=file:", "--profile="] {
+        assert!(given(flag), "{flag}: {:?}", container.arguments);
+    }
+    container_is_taken(&container, 4);
+}
+
+#[test]
 fn the_shards_of_a_job_are_all_there() {
     let documents = rendered("replay", &[]);
     let job = named(&documents, "Job", "shop-umbra-replay-friday");
