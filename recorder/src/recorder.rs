@@ -21,7 +21,7 @@ use crate::metrics::{Counters, Deliveries, Meters};
 use crate::queue;
 use crate::redact::Redactions;
 use crate::rules::{self, Rules};
-use crate::store::StoreThread;
+use crate::store::{StoreThread, courteously};
 use crate::tap::Budget;
 use crate::worker::{self, Drain, Phase, Shared};
 
@@ -106,13 +106,13 @@ impl Recorder {
     /// Does so on the sockets that were inherited instead of some or all of its own.
     pub fn start_on(config: Config, inherited: Inherited) -> Result<Self, StartError> {
         let health = Arc::new(StoreHealth::new());
-        let (store, spool) = match &config.spool {
-            None => (open_append(&config.store, Arc::clone(&health))?, None),
+        let (store, spool) = courteously(|| match &config.spool {
+            None => Ok((open_append(&config.store, Arc::clone(&health))?, None)),
             Some(spool) => {
-                let (store, figures) = open_spooled(&config.store, spool, Arc::clone(&health))?;
-                (store, Some(figures))
+                open_spooled(&config.store, spool, Arc::clone(&health)).map(|(store, figures)| (store, Some(figures)))
             }
-        };
+        })
+        .map_err(|_| StartError::Thread(io::Error::other("opening the store panicked")))??;
         let Sockets { workers: listeners, admin: admin_listener, are_kept } =
             Sockets::open(inherited, config.listen, config.admin.addr, config.workers.get())?;
         let addr = local(&listeners[0][0], config.listen, "listen")?;

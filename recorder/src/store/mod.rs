@@ -3,8 +3,10 @@
 //! It is the only one that may block on the store. When it falls behind, the queue fills and records are dropped and
 //! counted on the other side; nothing else happens there.
 
+mod courtesy;
 mod receipt;
 
+pub(crate) use courtesy::courteously;
 pub(crate) use receipt::StoreReceipt;
 
 use std::sync::{Arc, OnceLock};
@@ -40,6 +42,7 @@ pub(crate) struct StoreThread {
 impl StoreThread {
     /// Works until no worker is left, then closes the store within the drain's deadline.
     pub(crate) fn run(mut self) {
+        courtesy::give_way();
         let mut tended = Instant::now();
         let mut records = Vec::new();
         loop {
