@@ -76,6 +76,18 @@ impl Collector for Reader {
         for lane in &lanes {
             lane.live.lag.encode(lag.encode_family(&[("target", &*lane.target)])?)?;
         }
+        let mut scheduled = to.encode_descriptor(
+            "schedule",
+            "How far along its schedule the sending is: its rate is 1 where the pace is kept",
+            Some(&Unit::Seconds),
+            MetricType::Counter,
+        )?;
+        for lane in &lanes {
+            if let Some(scheduled_for) = lane.live.scheduled() {
+                let labels = [("target", &*lane.target)];
+                ConstCounter::new(scheduled_for.as_secs_f64()).encode(scheduled.encode_family(&labels)?)?;
+            }
+        }
         if commands.mode == Mode::Follow {
             let mut behind = to.encode_descriptor(
                 "behind",

@@ -39,7 +39,8 @@ fn post(admin: &Admin, path: &str, body: &str) -> String {
 fn watched(admin: &Admin) {
     let (ledger, live) = (Ledger::new(), Arc::new(Live::default()));
     ledger.open().end(ReplayOutcome::Answered);
-    live.sent(Some(Duration::from_micros(200)), Some(Duration::from_millis(2)));
+    let due = Instant::now() + Duration::from_secs(3);
+    live.sent(Some(due), Some(due + Duration::from_micros(200)), Some(Duration::from_millis(2)));
     live.set_behind_records(Some(7));
     live.unconnected(&"refused");
     let breaker = Breaker::new("v2".into(), "1".parse().unwrap());
@@ -62,6 +63,7 @@ fn figures_are_read_from_the_ledger() {
         "umbra_replayer_exchanges_ended_total{target=\"v2\",state=\"answered\",reason=\"\"} 1",
         "umbra_replayer_in_flight{target=\"v2\"} 0",
         "umbra_replayer_lag_seconds_bucket{le=\"0.0003\",target=\"v2\"} 1",
+        "umbra_replayer_schedule_seconds_total{target=\"v2\"} 3.",
         "umbra_replayer_latency_seconds_count{target=\"v2\"} 1",
         "umbra_replayer_behind_records{target=\"v2\"} 7",
         "umbra_replayer_connect_retried_total{target=\"v2\"} 1",

@@ -23,6 +23,9 @@ pub struct Live {
     complete: AtomicBool,
     /// The longest that the schedule can be; all bits where nobody knows.
     schedule_micros: AtomicU64,
+    begun: Instant,
+    /// When the last request was due, from `begun`; zero where there is no schedule.
+    due_micros: AtomicU64,
     retried: AtomicU64,
     unconnected: Mutex<Option<Instant>>,
     /// From due to sent, in seconds, where there is a schedule.
@@ -50,11 +53,14 @@ impl Live {
         InFlight(self)
     }
 
-    /// A request has ended: how late it left, where there is a schedule, and how long its answer took.
-    pub fn sent(&self, lag: Option<Duration>, latency: Option<Duration>) {
-        if let Some(lag) = lag {
+    /// A request has ended: when it was due, where there is a schedule, when it left, and how long its answer took.
+    pub fn sent(&self, due: Option<Instant>, at: Option<Instant>, latency: Option<Duration>) {
+        if let (Some(due), Some(at)) = (due, at) {
+            let lag = at.saturating_duration_since(due);
             self.lag_micros.store(micros(lag), Ordering::Relaxed);
             self.lag.observe(lag.as_secs_f64());
+            // Answers come in any order.
+            self.due_micros.fetch_max(micros(due.saturating_duration_since(self.begun)), Ordering::Relaxed);
         }
         if let Some(latency) = latency {
             self.latency.observe(latency.as_secs_f64());
@@ -136,6 +142,12 @@ impl Live {
         (longest != u64::MAX).then(|| Duration::from_micros(longest))
     }
 
+    /// How far along its schedule the sending is, from some moment of its start on; nothing where there is no schedule.
+    pub fn scheduled(&self) -> Option<Duration> {
+        let due = self.due_micros.load(Ordering::Relaxed);
+        (due > 0).then(|| Duration::from_micros(due))
+    }
+
     /// How many exchanges came out of order.
     pub fn late(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
@@ -185,6 +197,8 @@ impl Default for Live {
             again: AtomicU64::new(0),
             complete: AtomicBool::new(false),
             schedule_micros: AtomicU64::new(u64::MAX),
+            begun: Instant::now(),
+            due_micros: AtomicU64::new(0),
             retried: AtomicU64::new(0),
             unconnected: Mutex::new(None),
             lag: Histogram::new(LAG_BUCKETS),

@@ -261,8 +261,7 @@ impl Sender {
             };
             request = back;
         };
-        let lag = due.zip(at).map(|(due, at)| at.saturating_duration_since(due));
-        live.sent(lag, result.as_ref().ok().map(|reply| reply.answer.latency));
+        live.sent(due, at, result.as_ref().ok().map(|reply| reply.answer.latency));
         self.note(at.unwrap_or(begun), &result);
         if let Some((((memory, session), carried), Ok(Reply { kept: Some((headers, body)), .. }))) =
             memory.zip(Some(&result))
