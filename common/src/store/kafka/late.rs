@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 
 use super::marks::{self, Marks, Stretch};
@@ -21,6 +21,8 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// Another recorder may write over marks that it has not read: for some time they are looked after.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 5;
+/// A broker that answers, and for so long not for the group, is taken not to allow it: librdkafka asks again for ever then.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What has been delivered late and is not marked.
 pub(super) struct Unmarked<R>(Mutex<Pending<R>>);
@@ -68,7 +70,7 @@ impl Marker {
         let (stop, stopped) = bounded(0);
         let topic = topic.to_owned();
         let work =
-            Work { consumer, topic, unmarked, own: BTreeMap::new(), looks: 0, looked: Instant::now(), warned: false };
+            Work { consumer, topic, unmarked, own: BTreeMap::new(), looks: 0, looked: Instant::now(), given_up: false };
         let (alive, ended) = bounded(0);
         let run = move || {
             work.run(&stopped);
@@ -96,7 +98,8 @@ struct Work<R: Receipt> {
     /// How often the marks are still looked after.
     looks: u32,
     looked: Instant,
-    warned: bool,
+    /// Marks have failed for good, as far as can be told: nothing waits for them.
+    given_up: bool,
 }
 
 impl<R: Receipt> Work<R> {
@@ -118,17 +121,24 @@ impl<R: Receipt> Work<R> {
         }
     }
 
-    /// Confirms what is marked. While that cannot be told, the records wait: they are not confirmed before.
+    /// Confirms what is marked. While that cannot be told, the records wait: they are not confirmed before, unless it never
+    /// will be. Then marking goes on behind them.
     fn end(&mut self, tickets: Vec<Ticket<R>>, stopped: &Receiver<()>) {
+        let begun = Instant::now();
         loop {
             let error = match self.mark() {
-                Ok(()) => return tickets.into_iter().for_each(Ticket::stored),
+                Ok(()) => {
+                    self.given_up = false;
+                    return tickets.into_iter().for_each(Ticket::stored);
+                }
                 Err(error) => error,
             };
-            if trouble::is_fatal(&error) {
-                if !std::mem::replace(&mut self.warned, true) {
-                    tracing::warn!(%error, "late records cannot be marked, and no window will find them: allow the group {}", marks::GROUP);
-                }
+            let is_refused = trouble::is_fatal(&error) || (begun.elapsed() >= PATIENCE && self.is_answered());
+            if is_refused && !std::mem::replace(&mut self.given_up, true) {
+                tracing::warn!(%error, "late records cannot be marked, and no window will find them: allow the group {}", marks::GROUP);
+            }
+            if self.given_up {
+                self.looks = LOOKS;
                 return tickets.into_iter().for_each(Ticket::stored);
             }
             tracing::debug!(%error, "late records are not marked yet");
@@ -136,6 +146,11 @@ impl<R: Receipt> Work<R> {
                 return tickets.into_iter().for_each(|ticket| ticket.lost(Loss::Closed));
             }
         }
+    }
+
+    /// Whether there is a broker that says something about the topic.
+    fn is_answered(&self) -> bool {
+        self.consumer.fetch_metadata(Some(&self.topic), marks::ANSWER).is_ok()
     }
 
     fn mark(&self) -> Result<(), KafkaError> {
