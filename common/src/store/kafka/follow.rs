@@ -158,6 +158,7 @@ impl Follow for Follower {
     fn close(self: Box<Self>) -> Result<(), StoreError> {
         let Self { brokers, consumer, .. } = *self;
         let (tell, told) = crossbeam_channel::bounded(1);
+        consumer.client().context().leave();
         // librdkafka has no deadline for either: without brokers it tries for minutes. The thread is left to that.
         let leave = move || {
             let kept = consumer.commit_consumer_state(CommitMode::Sync);
@@ -167,8 +168,11 @@ impl Follow for Follower {
         let late = |why: String| StoreError::Unreachable { brokers: brokers.clone(), why };
         thread::Builder::new().name("umbra-leave".into()).spawn(leave).map_err(|e| late(e.to_string()))?;
         match told.recv_timeout(LEAVE) {
-            // Nothing new was done, or nothing is held.
-            Ok(Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset))) => Ok(()),
+            // Nothing new was done, or nothing is held; in a rebalance, leaving has kept it.
+            Ok(
+                Ok(())
+                | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset | RDKafkaErrorCode::RebalanceInProgress)),
+            ) => Ok(()),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(late(format!("what was done last is not kept after {LEAVE:?}, and will be done again"))),
         }

@@ -1,6 +1,7 @@
 //! A consumer group's side of following: which partitions are held, and where a new one begins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ pub(super) struct Group {
     /// depend on when an assignment came.
     starts: BTreeMap<i32, i64>,
     held: Mutex<Held>,
+    leaving: AtomicBool,
     pub(super) trouble: Trouble,
 }
 
@@ -48,7 +50,18 @@ impl Group {
             lost: Vec::new(),
             behind: BTreeMap::new(),
         };
-        Self { topic: topic.to_owned(), starts, held: Mutex::new(held), trouble: Trouble::default() }
+        Self {
+            topic: topic.to_owned(),
+            starts,
+            held: Mutex::new(held),
+            leaving: AtomicBool::new(false),
+            trouble: Trouble::default(),
+        }
+    }
+
+    /// The group is about to be left: what is still assigned is taken as it comes, and given back.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn share(&self) -> Share {
@@ -77,6 +90,11 @@ impl Group {
         for element in assigned.elements() {
             list.add_partition(element.topic(), element.partition());
         }
+        if self.leaving.load(Ordering::Relaxed) {
+            // A coordinator that sees the member go may not answer for it any more.
+            list.set_all_offsets(Offset::Stored)?;
+            return assign(consumer, &list);
+        }
         let committed = committed(consumer, list)?;
         let mut starts = TopicPartitionList::with_capacity(committed.count());
         let mut begun = TopicPartitionList::new();
@@ -94,10 +112,7 @@ impl Group {
             };
             starts.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
         }
-        match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(&starts)?,
-            _ => consumer.assign(&starts)?,
-        }
+        assign(consumer, &starts)?;
         if begun.count() > 0 {
             // From here on the start is the group's position, also for a replica that takes the partition over.
             consumer.store_offsets(&begun)?;
@@ -124,6 +139,13 @@ impl Group {
             RebalanceProtocol::Cooperative => consumer.incremental_unassign(revoked),
             _ => consumer.unassign(),
         }
+    }
+}
+
+fn assign(consumer: &BaseConsumer<Group>, starts: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(starts),
+        _ => consumer.assign(starts),
     }
 }
 
