@@ -26,7 +26,8 @@ impl Setup {
 
     fn start(&self, more: &[&str]) -> Running {
         let file = self.store.directory().join("recorder.toml");
-        let kafka = "message.timeout.ms = 1000\nreconnect.backoff.max.ms = 200";
+        // Long enough for a busy machine to deliver within it.
+        let kafka = "message.timeout.ms = 5000\nreconnect.backoff.max.ms = 200";
         let text = format!("[store]\nurl = '{}'\n[store.kafka]\n{kafka}\n", self.store.url_through(&self.chaos));
         std::fs::write(&file, text).unwrap();
         let (file, spool) = (file.display().to_string(), self.store.directory().join("spool").display().to_string());
