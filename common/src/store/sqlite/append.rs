@@ -3,11 +3,12 @@
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::retention::Limits;
+use super::retry::Retry;
 use super::schema;
 use crate::codec::MAX_RECORD;
 use crate::store::{Append, Loss, Receipt, Record, SqliteUrl, StoreError, StoreHealth, StoreState};
@@ -18,13 +19,14 @@ const SHORT: Duration = Duration::from_millis(20);
 
 const INSERT: &str = "INSERT INTO exchanges (id, arrival, value) VALUES (?1, ?2, ?3)";
 
-/// Appends to one file. After an error it opens the file anew with the next batch, so recording resumes by itself.
+/// Appends to one file. After an error it opens the file anew, so recording resumes by itself.
 pub(in crate::store) struct Appender<R> {
     path: PathBuf,
     limits: Limits,
     health: Arc<StoreHealth>,
     /// Absent after an error.
     connection: Option<Connection>,
+    retry: Retry,
     receipts: PhantomData<fn(R)>,
 }
 
@@ -36,6 +38,7 @@ impl<R: Receipt> Appender<R> {
             limits: Limits::new(url),
             health,
             connection: Some(connection),
+            retry: Retry::default(),
             receipts: PhantomData,
         })
     }
@@ -89,6 +92,7 @@ impl<R: Receipt> Appender<R> {
             other => other.to_string(),
         });
         self.connection = None;
+        self.retry.failed(Instant::now());
         Loss::Rejected
     }
 
@@ -110,9 +114,14 @@ impl<R: Receipt> Append<R> for Appender<R> {
         if batch.is_empty() {
             return;
         }
+        if !self.retry.is_due(Instant::now()) {
+            batch.drain(..).for_each(|record| record.receipt.lost(Loss::Rejected));
+            return;
+        }
         match self.write(batch) {
             Ok(()) => {
                 self.recovered();
+                self.retry = Retry::default();
                 self.health.up();
                 batch.drain(..).for_each(|record| record.receipt.stored());
             }

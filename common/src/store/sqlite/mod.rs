@@ -9,6 +9,7 @@ mod follow;
 mod keep;
 mod read;
 mod retention;
+mod retry;
 mod schema;
 mod source;
 #[cfg(test)]
