@@ -232,10 +232,10 @@ fn limit_messages(url: &StoreUrl, bytes: &str) {
     run(admin(url).alter_configs([&limit], &AdminOptions::new())).unwrap().remove(0).unwrap();
 }
 
-/// A disk of 8 MiB that is unmounted when the guard is dropped, or this process ends.
+/// A disk that what a bench records before and after the fault fits on. It is unmounted when the guard is dropped, or this process ends.
 fn mount(at: &Path) -> Guard {
     std::fs::create_dir(at).unwrap();
-    let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(at).status().unwrap();
+    let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256m", "tmpfs"]).arg(at).status().unwrap();
     assert!(status.success(), "a small disk cannot be mounted at {}: run the tests as root", at.display());
     Guard::start("cat >/dev/null; umount -l \"$1\"", [at])
 }
@@ -244,5 +244,8 @@ fn mount(at: &Path) -> Guard {
 fn fill(file: &Path) {
     use std::io::Write;
     let mut file = std::fs::File::create(file).unwrap();
-    while file.write_all(&[0; 4096]).is_ok() {}
+    // Large steps first, then the page that is left.
+    for step in [1 << 20, 4096] {
+        while file.write_all(&vec![0; step]).is_ok() {}
+    }
 }

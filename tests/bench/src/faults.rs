@@ -1,4 +1,7 @@
 //! `umbra-bench faults`: what each way for a store to fail costs the requests that pass a recorder meanwhile.
+//!
+//! A second load of the same rate goes past the recorder, straight to the upstream: what a fault does to the machine (a
+//! broker that starts again takes both processors) hits both, and only the difference is the recorder's.
 
 use std::io::Write;
 use std::path::Path;
@@ -44,6 +47,8 @@ pub struct Options {
 struct Outcome {
     fault: Fault,
     samples: Vec<Sample>,
+    /// Of the load that passes no recorder.
+    straight: Vec<Sample>,
     /// When it began, when its cause was removed, and when recording had resumed, since the load began.
     began: Duration,
     mended: Duration,
@@ -75,6 +80,9 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         "during",
         "after",
         "slowest ms",
+        "straight p99 ms before",
+        "during",
+        "after",
         "RSS MiB before",
         "peak",
         "resumed after s",
@@ -128,7 +136,8 @@ fn one(fault: Fault, options: &Options, upstream: &Upstream, dir: &Path, stop: &
     let recorded = || -> anyhow::Result<u64> { status()?["ledger"]["ended"]["recorded"].as_u64().context("no ledger") };
     let phase = Duration::from_secs(options.seconds.into());
 
-    let load = SteadyLoad::start(at, options.connections, options.rate, options.body as usize);
+    let load_to = |to| SteadyLoad::start(to, options.connections, options.rate, options.body as usize);
+    let (straight, load) = (load_to(upstream.production), load_to(at));
     pass(phase, stop)?;
     let resident_before = usage::resident(recorder.pid());
     let peak = Peak::of(recorder.pid())?;
@@ -151,10 +160,11 @@ fn one(fault: Fault, options: &Options, upstream: &Upstream, dir: &Path, stop: &
         sleep(LOOK);
     }
     pass(phase, stop)?;
-    let samples = load.finish();
+    let (samples, straight) = (load.finish(), straight.finish());
     Ok(Outcome {
         fault,
         samples,
+        straight,
         began,
         mended,
         resumed,
@@ -219,23 +229,32 @@ impl Drop for Peak {
     }
 }
 
-fn row(outcome: &Outcome) -> [String; 11] {
-    let Outcome { samples, began, mended, resumed, .. } = outcome;
+fn row(outcome: &Outcome) -> [String; 14] {
+    let Outcome { samples, straight, began, mended, resumed, .. } = outcome;
     let ms = |time: Option<Duration>| time.map_or_else(|| "-".into(), |t| format!("{:.2}", t.as_secs_f64() * 1e3));
-    let during = |from: Duration, to: Duration| {
+    let during = |samples: &[Sample], from: Duration, to: Duration| {
         let first = samples.partition_point(|s| s.due < from);
         let last = samples.partition_point(|s| s.due < to);
         ms(p99(&samples[first..last.max(first)]))
     };
+    let phases = |samples: &[Sample]| {
+        [(Duration::ZERO, *began), (*began, *mended), (resumed.unwrap_or(*mended), Duration::MAX)]
+            .map(|(from, to)| during(samples, from, to))
+    };
+    let ([before, meanwhile, after], [straight_before, straight_meanwhile, straight_after]) =
+        (phases(samples), phases(straight));
     let mib = |bytes: u64| format!("{:.1}", bytes as f64 / f64::from(1 << 20));
     [
         outcome.fault.name().into(),
         samples.len().to_string(),
         samples.iter().filter(|s| !s.good).count().to_string(),
-        during(Duration::ZERO, *began),
-        during(*began, *mended),
-        during(resumed.unwrap_or(*mended), Duration::MAX),
+        before,
+        meanwhile,
+        after,
         ms(samples.iter().map(|s| s.took).max()),
+        straight_before,
+        straight_meanwhile,
+        straight_after,
         mib(outcome.resident_before),
         mib(outcome.resident_peak),
         resumed.map_or_else(|| "no".into(), |at| format!("{:.1}", (at - *mended).as_secs_f64())),
@@ -254,6 +273,7 @@ mod tests {
         let outcome = Outcome {
             fault: Fault::Locked,
             samples: vec![sample(0, 1, true), sample(4, 9, false), sample(9, 3, true), sample(11, 2, true)],
+            straight: vec![sample(1, 4, true), sample(5, 5, true), sample(12, 6, true)],
             began: second(2),
             mended: second(8),
             resumed: Some(second(10)),
@@ -263,6 +283,9 @@ mod tests {
             sum: "seen 4 = recorded 4".into(),
         };
         let row = row(&outcome);
-        assert_eq!(row[1..10], ["4", "1", "1.00", "9.00", "2.00", "9.00", "1.0", "3.0", "2.0"]);
+        let straight = ["4.00", "5.00", "6.00"];
+        assert_eq!(row[1..7], ["4", "1", "1.00", "9.00", "2.00", "9.00"]);
+        assert_eq!(row[7..10], straight);
+        assert_eq!(row[10..13], ["1.0", "3.0", "2.0"]);
     }
 }
