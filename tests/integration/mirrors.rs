@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::Request;
+use rusqlite::Connection;
 use umbra_common::exchange::{Ending, Exchange, HttpVersion};
 use umbra_tests::grpc::{Greeter, GrpcClient, hello};
 use umbra_tests::http2::Http2Client;
@@ -80,6 +81,22 @@ fn what_envoy_mirrors_is_recorded_as_its_client_sent_it() {
         ];
         assert_eq!(fields(exchange), are(&expected));
     }
+}
+
+#[test]
+fn a_sink_answers_before_anything_is_stored() {
+    let store = TestStore::sqlite();
+    let sink = TestRecorder::with(&["--store", store.url(), "--sink"]);
+    let locked = Connection::open(store.url().strip_prefix("sqlite:").unwrap()).unwrap();
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(sink.client().exchange(REQUEST).status(), 204);
+    let request = Request::post("http://api.example.com/x.Greeter/Hello").header("content-type", "application/grpc");
+    let answer = Http2Client::connect(sink.addr()).exchange(request.body(Bytes::new()).unwrap());
+    assert_eq!((answer.head.status().as_u16(), answer.head.headers()["grpc-status"].as_bytes()), (200, &b"0"[..]));
+    assert_eq!((sink.ledger().seen, sink.ledger().state("recorded")), (2, 0), "nothing can be stored yet");
+    locked.execute_batch("ROLLBACK").unwrap();
+    sink.until("both are recorded", |ledger| ledger.state("recorded") == 2);
+    sink.drain();
 }
 
 #[test]
