@@ -9,8 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use umbra_common::{logs, probe};
 use umbra_recorder::{Config, ConfigError, Flags, Inherited, Recorder, service};
 
-// The allocator is an eighth of the proxy's work; this one does it in half the time. It stands in for `malloc`, by which
-// Rust's own allocator and the C libraries reach it; behind Rust's trait it would align each block anew, at twice the cost.
+// In the place of `malloc`, as the C libraries need it; behind Rust's trait it would align each block anew, at twice the cost.
 #[used]
 static ALLOCATOR: &(dyn GlobalAlloc + Sync) = &mimalloc::MiMalloc;
 
@@ -24,7 +23,7 @@ fn main() -> ExitCode {
         return probe(flags);
     }
     let check = flags.check;
-    let config = match settings(flags) {
+    let config = match flags.layered().map_err(ConfigError::from).and_then(Flags::into_config) {
         Ok(config) => config,
         Err(error) => return fail(USAGE, &error),
     };
@@ -38,10 +37,6 @@ fn main() -> ExitCode {
     }
 }
 
-fn settings(flags: Flags) -> Result<Config, ConfigError> {
-    flags.layered()?.into_config()
-}
-
 /// `--probe`: nothing but the admin listener's address counts, so the rest need not be there.
 fn probe(flags: Flags) -> ExitCode {
     match flags.layered().map(|flags| flags.admin.address()) {
@@ -52,10 +47,7 @@ fn probe(flags: Flags) -> ExitCode {
 
 /// `--check`: the effective settings are the result, so they go to standard output.
 fn print(config: &Config) -> ExitCode {
-    match write!(std::io::stdout(), "{config}") {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(FAILED, &error),
-    }
+    write!(std::io::stdout(), "{config}").map_or_else(|error| fail(FAILED, &error), |()| ExitCode::SUCCESS)
 }
 
 fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -82,18 +74,13 @@ fn run(config: Config) -> anyhow::Result<ExitCode> {
             never = service::keep_alive(|limit| recorder.stuck_worker(limit)) => match never {},
         }
     });
-    tracing::info!("draining, at most {drain_timeout:?}; a second signal exits at once");
     service::stopping(drain_timeout);
     let (done, drained) = tokio::sync::oneshot::channel();
     std::thread::Builder::new().name("umbra-drain".into()).spawn(move || done.send(recorder.drain()))?;
     runtime.block_on(async {
         tokio::select! {
             ledger = drained => {
-                let ledger = ledger?;
-                match ledger.state("dropped") {
-                    0 => tracing::info!("drained: {ledger}"),
-                    lost => tracing::warn!("drained, {lost} requests are not recorded: {ledger}"),
-                }
+                service::drained(&ledger?);
                 Ok(ExitCode::SUCCESS)
             }
             () = asked(&mut term, &mut int) => Ok(ExitCode::from(INTERRUPTED)),

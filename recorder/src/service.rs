@@ -1,9 +1,10 @@
-//! What the service manager is told (sd_notify(3)): ready, how it goes, stopping, alive. Nothing where there is none.
+//! What the log and the service manager (sd_notify(3)), where there is one, are told: ready, stopping, alive.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use umbra_common::ledger::Snapshot;
 
 use crate::deadlines::LOOK;
 
@@ -20,9 +21,18 @@ pub fn ready(status: &str) {
 pub fn stopping(limit: Duration) {
     /// What the store and the exit may take on top.
     const MARGIN: Duration = Duration::from_secs(5);
+    tracing::info!("draining, at most {limit:?}; a second signal exits at once");
     let micros = u32::try_from((limit + MARGIN).as_micros()).unwrap_or(u32::MAX);
     let status = format!("draining, at most {limit:?}");
     tell(&[NotifyState::Stopping, NotifyState::Status(&status), NotifyState::ExtendTimeoutUsec(micros)]);
+}
+
+/// The service has stopped, with this in its ledger.
+pub fn drained(ledger: &Snapshot) {
+    match ledger.state("dropped") {
+        0 => tracing::info!("drained: {ledger}"),
+        lost => tracing::warn!("drained, {lost} requests are not recorded: {ledger}"),
+    }
 }
 
 /// Shows the watchdog, where the service has one (`WatchdogSec=`), a sign of life for as long as `stuck` finds no worker
