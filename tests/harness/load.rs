@@ -27,13 +27,14 @@ pub struct SteadyLoad {
 }
 
 impl SteadyLoad {
-    /// `per_second` requests with bodies of so many random bytes, one connection for each of `connections` threads.
-    pub fn start(to: SocketAddr, connections: u32, per_second: u32, body: usize) -> Self {
+    /// The same request `per_second` times, as evenly as the machine can: each of `connections` threads has a connection,
+    /// and its turn.
+    pub fn start(to: SocketAddr, connections: u32, per_second: u32, request: &[u8]) -> Self {
         let (began, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
         let between = Duration::from_secs(1) / per_second;
         let thread = |n| {
-            let stop = Arc::clone(&stop);
-            std::thread::spawn(move || run(to, began, between * n, between * connections, body, &stop))
+            let (stop, request) = (Arc::clone(&stop), request.to_vec());
+            std::thread::spawn(move || run(to, began, between * n, between * connections, &request, &stop))
         };
         Self { began, threads: (0..connections).map(thread).collect(), stop }
     }
@@ -64,19 +65,16 @@ fn run(
     began: Instant,
     first: Duration,
     every: Duration,
-    body: usize,
+    request: &[u8],
     stop: &AtomicBool,
 ) -> Vec<Sample> {
-    let head = format!("POST / HTTP/1.1\r\nhost: load\r\ncontent-length: {body}\r\n\r\n");
-    let mut request = head.into_bytes();
-    request.extend(std::iter::repeat_with(|| fastrand::u8(..)).take(body));
     let mut samples = Vec::new();
     let mut client = None;
     let mut due = first;
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep((began + due).saturating_duration_since(Instant::now()));
         let to_use = client.get_or_insert_with(|| RawClient::connect(to));
-        let answer = to_use.try_send(&request).and_then(|()| to_use.try_response(b"POST"));
+        let answer = to_use.try_send(request).and_then(|()| to_use.try_response(b"GET"));
         let good = answer.is_ok_and(|response| response.status() == 200);
         if !good {
             client = None;
@@ -87,9 +85,16 @@ fn run(
     samples
 }
 
-/// The latency that all but one in a hundred keep; nothing where there are no samples.
-pub fn p99(samples: &[Sample]) -> Option<Duration> {
+/// A request with a body of so many random bytes.
+pub fn post(body: usize) -> Vec<u8> {
+    let mut request = format!("POST / HTTP/1.1\r\nhost: load\r\ncontent-length: {body}\r\n\r\n").into_bytes();
+    request.extend(std::iter::repeat_with(|| fastrand::u8(..)).take(body));
+    request
+}
+
+/// The latency that so many of a hundred requests keep; nothing where there are no samples.
+pub fn percentile(percent: usize, samples: &[Sample]) -> Option<Duration> {
     let mut took: Vec<_> = samples.iter().map(|sample| sample.took).collect();
     took.sort_unstable();
-    took.get(took.len().saturating_sub(1) * 99 / 100).copied()
+    took.get(took.len().saturating_sub(1) * percent / 100).copied()
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use umbra_tests::faults::{Fault, FaultyStore};
-use umbra_tests::load::SteadyLoad;
+use umbra_tests::load::{SteadyLoad, post};
 use umbra_tests::process::resident;
 use umbra_tests::receiver::Receiver;
 use umbra_tests::wait::eventually;
@@ -37,7 +37,7 @@ fn survives(fault: Fault, says: Option<&str>) {
     let config = store.config().display().to_string();
     let limits = ["--memory-limit", "4MiB", "--body-limit", "64KiB", "--drain-timeout", "4s"];
     let mut recorder = Running::start(&[&["--config", &config, "--upstream", &origin.url()][..], &limits].concat());
-    let load = SteadyLoad::start(recorder.addr(), 4, 200, 1_000);
+    let load = SteadyLoad::start(recorder.addr(), 4, 200, &post(1_000));
     eventually("the first records", || count(&recorder.status(), "recorded") > 50);
     let before = resident(recorder.program().pid());
 

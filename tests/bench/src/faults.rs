@@ -16,7 +16,7 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::Value;
 use umbra_tests::faults::{Fault, FaultyStore};
-use umbra_tests::load::{Sample, SteadyLoad, p99};
+use umbra_tests::load::{Sample, SteadyLoad, percentile, post};
 
 use crate::running::{Running, free_address, get};
 use crate::stop::Stop;
@@ -136,7 +136,7 @@ fn one(fault: Fault, options: &Options, upstream: &Upstream, dir: &Path, stop: &
     let recorded = || -> anyhow::Result<u64> { status()?["ledger"]["ended"]["recorded"].as_u64().context("no ledger") };
     let phase = Duration::from_secs(options.seconds.into());
 
-    let load_to = |to| SteadyLoad::start(to, options.connections, options.rate, options.body as usize);
+    let load_to = |to| SteadyLoad::start(to, options.connections, options.rate, &post(options.body as usize));
     let (straight, load) = (load_to(upstream.production), load_to(at));
     pass(phase, stop)?;
     let resident_before = usage::resident(recorder.pid());
@@ -235,7 +235,7 @@ fn row(outcome: &Outcome) -> [String; 14] {
     let during = |samples: &[Sample], from: Duration, to: Duration| {
         let first = samples.partition_point(|s| s.due < from);
         let last = samples.partition_point(|s| s.due < to);
-        ms(p99(&samples[first..last.max(first)]))
+        ms(percentile(99, &samples[first..last.max(first)]))
     };
     let phases = |samples: &[Sample]| {
         [(Duration::ZERO, *began), (*began, *mended), (resumed.unwrap_or(*mended), Duration::MAX)]

@@ -1,12 +1,20 @@
 //! The latency that a proxy adds at half of what it can do: the same fixed rate straight to the upstream and through it.
+//!
+//! Requests are sent one by one at their times. h2load's `--rps` sends what has become due every ten milliseconds, on all
+//! connections together: a full load with pauses, whose latency is that of the queue which it makes itself.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::load::{Load, Loader};
+use umbra_tests::load::{SteadyLoad, percentile};
+
+use crate::load::Load;
 use crate::stop::Stop;
+
+/// As plain as wrk's.
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 /// One way to the upstream, and what requests took on it: medians over rounds.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,32 +44,25 @@ impl Way {
     }
 }
 
-/// How ways are measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Measure<'a> {
-    /// h2load: wrk has no fixed rate.
-    pub loader: &'a Loader,
-    /// Medians over so many are reported.
-    pub rounds: u32,
-    /// One round.
-    pub load: Load,
-    /// For the loader's files.
-    pub dir: &'a Path,
-}
-
-impl Measure<'_> {
-    /// Loads every way in turn, at `rate` requests in a second over all connections.
-    pub fn run(&self, ways: &mut [Way], rate: u32, stop: &Stop) -> anyhow::Result<()> {
-        for _ in 0..self.rounds {
-            for way in &mut *ways {
-                eprintln!("at {rate} requests/s: {}", way.name);
-                let result = self.loader.run_at(rate, way.at, self.load, self.dir, stop)?;
-                way.rounds.push((result.p50, result.p99));
-                way.failed += result.failed;
+/// Loads every way in turn, at `rate` requests in a second over all connections.
+pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop) -> anyhow::Result<()> {
+    let Load { concurrency, seconds } = load;
+    for _ in 0..rounds {
+        for way in &mut *ways {
+            eprintln!("at {rate} requests/s: {}", way.name);
+            let steady = SteadyLoad::start(way.at, concurrency, rate, REQUEST);
+            let until = Instant::now() + Duration::from_secs(seconds.into());
+            while Instant::now() < until {
+                stop.check()?;
+                thread::sleep(Duration::from_millis(50));
             }
+            let samples = steady.finish();
+            let of_all = |percent| percentile(percent, &samples).unwrap_or_default();
+            way.rounds.push((of_all(50), of_all(99)));
+            way.failed += samples.iter().filter(|sample| !sample.good).count() as u64;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// What was measured, of which the first way is the straight one.

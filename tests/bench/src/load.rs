@@ -75,17 +75,8 @@ impl Loader {
         }
     }
 
-    /// Sends `rate` requests in a second by HTTP/1.1, over as many connections as the load has requests under way.
-    pub fn run_at(&self, rate: u32, at: SocketAddr, load: Load, dir: &Path, stop: &Stop) -> anyhow::Result<Result> {
-        let Self::H2load(h2load) = self else { bail!("wrk has no fixed rate") };
-        let Load { concurrency, seconds } = load;
-        let each = f64::from(rate) / f64::from(concurrency);
-        let shape = ["--h1".into(), format!("-c{concurrency}"), format!("--rps={each:.1}"), format!("-D{seconds}")];
-        logged(h2load, &shape, &format!("http://{at}/"), dir, stop)
-    }
-
-    /// As [`run_at`](Self::run_at) by either version, for so long that a log of each request would be too large: only how
-    /// many were answered.
+    /// Sends `rate` requests in a second by either version, in bursts of what ten milliseconds bring; how many were
+    /// answered.
     pub fn run_paced(
         &self,
         rate: u32,

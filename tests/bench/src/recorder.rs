@@ -8,7 +8,7 @@ use clap::Args;
 use crate::broker::Kafka;
 use crate::contender::{Contender, Kind};
 use crate::figures::Figures;
-use crate::half_load::{self, Measure, Way};
+use crate::half_load::{self, Way};
 use crate::idle;
 use crate::load::{Load, Loader, STREAMS};
 use crate::rounds::{self, Row};
@@ -94,10 +94,7 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         options.rounds, options.seconds, options.connections
     )?;
     write!(out, "{}", report::text(&all))?;
-    if let Some(h2load) = &h2load {
-        let measure = Measure { loader: h2load, rounds: options.rounds, load, dir: dir.path() };
-        at_half_load(&contenders, &all, &upstream, measure, stop, out)?;
-    }
+    at_half_load(&contenders, &all, &upstream, (options.rounds, load), stop, out)?;
     for kind in [Kind::UmbraSqlite, Kind::Nginx].into_iter().filter(|kind| kinds.contains(kind)) {
         writeln!(out, "{}", idle::measure(kind, &upstream, dir.path(), stop)?)?;
     }
@@ -118,7 +115,7 @@ fn at_half_load(
     contenders: &[Contender],
     all: &[Figures],
     upstream: &Upstream,
-    measure: Measure<'_>,
+    (rounds, load): (u32, Load),
     stop: &Stop,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
@@ -128,7 +125,7 @@ fn at_half_load(
     let through = contenders.iter().filter(|c| c.kind.records() || c.kind == Kind::Nginx);
     let mut ways = vec![Way::new("straight to the upstream", upstream.production)];
     ways.extend(through.map(|c| Way::new(c.kind.to_string(), c.http1)));
-    measure.run(&mut ways, rate, stop)?;
+    half_load::measure(&mut ways, rate, rounds, load, stop)?;
     write!(out, "\n{}", half_load::Report { rate, ways: &ways })?;
     Ok(())
 }
