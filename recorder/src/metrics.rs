@@ -204,8 +204,9 @@ impl Collector for Reader {
         gauge(&mut to, "memory_limit", "What they may hold: --memory-limit", bytes, signed(budget.limit()))?;
         gauge(&mut to, "queue_batches", "Batches that wait for the store's thread", None, signed(view.queued()))?;
         gauge(&mut to, "queue_limit_batches", "Batches that may wait", None, signed(view.queue_limit()))?;
-        let up = i64::from(view.health.get().0 == StoreState::Up);
-        gauge(&mut to, "store_up", "1 while the store confirms what is written", None, up)?;
+        // Where nothing has been written yet, nothing is wrong.
+        let up = i64::from(view.health.get().0 != StoreState::Down);
+        gauge(&mut to, "store_up", "0 while the store does not confirm what is written", None, up)?;
         if let (Some(figures), Some(spool)) = (&view.spool, &view.shared.config.spool) {
             encode_spool(&mut to, figures, spool.limit.bytes())?;
         }

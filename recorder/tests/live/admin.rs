@@ -40,6 +40,13 @@ fn the_ledger_is_in_the_status_and_in_the_metrics() {
     }
 }
 
+/// An alert on it would wake somebody for a service that has no traffic yet.
+#[test]
+fn a_store_that_was_given_nothing_yet_is_not_said_to_be_down() {
+    let metrics = Bench::with(&["--sink"]).admin("/metrics");
+    assert!(metrics.lines().any(|line| line == "umbra_recorder_store_up 1"), "{metrics}");
+}
+
 #[test]
 fn other_paths_and_methods_are_refused() {
     let bench = Bench::with(&["--sink"]);
