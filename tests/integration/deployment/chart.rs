@@ -123,7 +123,7 @@ fn a_recorder_may_use_the_memory_that_it_says_it_needs() {
         let limit = flags.iter().find_map(|f| mib(f.strip_prefix("--memory-limit=")?, "MiB")).unwrap();
         let copies = if flags.iter().any(|f| f.starts_with("--spool=")) { 2 } else { 1 };
         let allowed = mib(container["resources"]["limits"]["memory"].as_str().unwrap(), "Mi").unwrap();
-        assert!(allowed >= limit * copies + 122 + 64, "{example}: {allowed} MiB");
+        assert!(allowed >= limit * copies + 123 + 64, "{example}: {allowed} MiB");
     }
 }
 
@@ -142,6 +142,8 @@ fn every_pod_is_confined_and_holds_no_secret() {
             assert_eq!(security["readOnlyRootFilesystem"], true);
             assert_eq!(security["allowPrivilegeEscalation"], false);
             assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
+            assert_eq!((&security["runAsNonRoot"], &security["runAsUser"]), (&json!(true), &json!(65532)));
+            assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault");
             assert!(container["resources"]["limits"]["memory"].is_string());
             assert!(container["env"].is_null(), "secrets come as files");
         }
@@ -202,7 +204,32 @@ fn replayers_reach_dns_kafka_and_their_own_targets_alone() {
 }
 
 #[test]
+fn replayers_reach_what_a_mesh_needs_where_it_is_given() {
+    let mesh = r#"networkPolicy.egress=[{"to":[{"namespaceSelector":{"matchLabels":{"mesh":"istio"}}}]}]"#;
+    let documents = rendered("replay", &["--set", "targets[0].follow=true", "--set-json", mesh]);
+    assert_valid(&documents);
+    let policies = of_kind(&documents, "NetworkPolicy").filter(|policy| policy["spec"]["egress"].is_array());
+    let to = |policy: &Value| policy["spec"]["egress"].as_array().unwrap().iter().map(|r| r["to"].clone()).collect();
+    let all: Vec<Vec<Value>> = policies.map(to).collect();
+    let mesh = json!([{ "namespaceSelector": { "matchLabels": { "mesh": "istio" } } }]);
+    assert!(all.len() == 2 && all.iter().all(|peers| peers.contains(&mesh)), "{all:?}");
+}
+
+#[test]
+fn an_image_is_named_by_its_digest_where_that_is_given() {
+    let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    let documents = rendered("inline", &["--set", &format!("image.digests.recorder={digest}")]);
+    let images: BTreeSet<String> =
+        pods(&documents).map(|(_, pod)| pod["spec"]["containers"][0]["image"].as_str().unwrap().to_owned()).collect();
+    let registry = "registry.example.com/umbra";
+    let named = [format!("{registry}/umbra-recorder@{digest}"), format!("{registry}/umbra-replayer:0.1.0")];
+    assert_eq!(images, BTreeSet::from(named));
+}
+
+#[test]
 fn the_notes_name_what_was_installed() {
+    let sidecar = umbra().notes("shop", &["-f", &values_of("inline"), "--set", "recorder.mode=sidecar"]);
+    assert!(sidecar.contains("umbra.sidecar.labels") && !sidecar.contains("deploy/shop-umbra-recorder"), "{sidecar}");
     for (example, words) in [
         ("inline", ["shop-umbra-recorder:80", "records 1% of", "umbra-v2", "create secret generic umbra-admin"]),
         ("sink", ["shop-umbra-recorder:8080", "shadow host", "as it comes", "--set replay.from="]),
@@ -219,9 +246,12 @@ fn the_notes_name_what_was_installed() {
 fn a_chart_of_ones_own_takes_the_recorder_as_a_sidecar() {
     let example = Chart::at(umbra_tests::deployed::path("helm/examples/sidecar"));
     let (_folder, shop) = example.with("umbra", &umbra());
-    let documents = shop.render("shop", &[]).unwrap();
+    let documents = shop.render("shop", &["--set", "umbra.podMonitor.enabled=true"]).unwrap();
     assert_valid(&documents);
     let (_, pod) = pods(&documents).next().unwrap();
+    let monitored = &named(&documents, "PodMonitor", "shop-umbra-recorder")["spec"];
+    let by = monitored["selector"]["matchLabels"].as_object().unwrap();
+    assert!(!by.is_empty() && by.iter().all(|(name, value)| pod["metadata"]["labels"][name] == *value), "{by:?}");
     let sidecar = &pod["spec"]["initContainers"][0];
     assert_eq!(sidecar["restartPolicy"], "Always");
     let service = named(&documents, "Service", "shop");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use umbra_tests::deployed;
 use umbra_tests::grpc::Greeter;
 use umbra_tests::installed::installed;
-use umbra_tests::kubernetes::{assert_valid, documents_of};
+use umbra_tests::kubernetes::{assert_valid, documents_of, pods};
 use umbra_tests::mesh::{Backend, gateway};
 use umbra_tests::origin::Origin;
 use umbra_tests::process::Process;
@@ -75,6 +75,44 @@ fn every_container_runs_with_its_arguments() {
         let running = Controlled::started(replayer(&given.iter().map(String::as_str).collect::<Vec<_>>()));
         assert_eq!(running.ask("GET", "/livez", "", "").status(), 200);
     }
+}
+
+fn injected(pod: &Value) -> bool {
+    pod["metadata"]["annotations"]["sidecar.istio.io/inject"] != "false"
+}
+
+#[test]
+fn every_pod_is_probed_confined_and_has_the_time_to_drain() {
+    let documents = documents(&files().iter().map(String::as_str).collect::<Vec<_>>());
+    let mut seen = 0;
+    for (_, pod) in pods(&documents) {
+        for container in pod["spec"]["containers"].as_array().unwrap() {
+            if !container["image"].as_str().unwrap().contains("/umbra-") {
+                continue;
+            }
+            seen += 1;
+            let ports: Vec<&Value> = container["ports"].as_array().unwrap().iter().map(|port| &port["name"]).collect();
+            for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+                let asked = &container[probe]["httpGet"];
+                assert!(asked["path"] == path && ports.contains(&&asked["port"]), "{probe} of {container}");
+            }
+            let security = &container["securityContext"];
+            assert_eq!((&security["runAsNonRoot"], &security["readOnlyRootFilesystem"]), (&json!(true), &json!(true)));
+            assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault");
+            let given = |flag: &str| {
+                let mut all = container["args"].as_array().unwrap().iter().filter_map(Value::as_str);
+                all.find_map(|argument| argument.strip_prefix(flag)?.trim_end_matches('s').parse::<u64>().ok())
+            };
+            let asleep = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_u64().unwrap_or(0);
+            // 10 s are what a request to a target may take.
+            let takes = asleep + given("--drain-timeout=").unwrap_or(10);
+            assert!(pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap() > takes, "{pod}");
+            // Istio's own would leave after 5 s.
+            let proxy = pod["metadata"]["annotations"]["proxy.istio.io/config"].as_str().unwrap_or_default();
+            assert!(!injected(pod) || proxy.contains("EXIT_ON_ZERO_ACTIVE_CONNECTIONS"), "{pod}");
+        }
+    }
+    assert_eq!(seen, 9);
 }
 
 /// The way of one request.

@@ -115,6 +115,15 @@ fn systemd_waits_longer_than_a_drain_takes() {
 }
 
 #[test]
+fn a_service_is_started_again_however_often_it_ends() {
+    for service in ["umbra-recorder.service", "umbra-replayer@.service"] {
+        // systemd gives up after five starts within 10 s by itself, and takes the sockets along.
+        assert_eq!(value(service, "StartLimitIntervalSec"), "0");
+        assert_eq!(value(service, "RestartPreventExitStatus"), "2");
+    }
+}
+
+#[test]
 fn the_sockets_have_the_names_that_the_recorder_looks_for() {
     // `service_manager` starts a recorder by sockets of these names.
     assert_eq!(value("umbra-recorder-admin.socket", "FileDescriptorName"), "admin");

@@ -27,6 +27,7 @@ fn a_wrong_value_is_named() {
         ("kafka.sasl.mechanism=GSSAPI", "/kafka/sasl/mechanism"),
         ("kafka.properties.sasl\\.password=hunter2", "sasl.password"),
         ("image.tag=latest", "/image/tag"),
+        ("image.digests.recorder=0123456789abcdef", "/image/digests/recorder"),
         ("targets[0].name=Staging_1", "/targets/0/name"),
         ("targets[0].url=staging:8000", "/targets/0/url"),
         ("targets[0].rate=200", "/targets/0/rate"),
@@ -36,6 +37,7 @@ fn a_wrong_value_is_named() {
         ("replay.shards=0", "/replay/shards"),
         ("podMonitor.interval=often", "/podMonitor/interval"),
         ("networkPolicy.enabled=maybe", "/networkPolicy/enabled"),
+        ("networkPolicy.egress[0]=istio-system", "/networkPolicy/egress/0"),
     ] {
         assert_refused("inline", wrong, &[field]);
     }

@@ -20,7 +20,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end -}}
 
 {{- define "umbra.image" -}}
-{{ printf "%s/umbra-%s:%s" .root.Values.image.registry .program (.root.Values.image.tag | default .root.Chart.AppVersion) }}
+{{- $digest := get .root.Values.image.digests .program -}}
+{{- $version := $digest | empty | ternary (printf ":%s" (.root.Values.image.tag | default .root.Chart.AppVersion)) (printf "@%s" $digest) -}}
+{{ printf "%s/umbra-%s%s" .root.Values.image.registry .program $version }}
 {{- end -}}
 
 {{/* A target with the defaults for what it does not say, as JSON. */}}

@@ -7,7 +7,7 @@ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: {{ last $parts 
 {{- end -}}
 {{- end -}}
 
-{{/* Egress to DNS and Kafka, which every pod has. */}}
+{{/* Egress to DNS and Kafka, and what else every replayer may reach. */}}
 {{- define "umbra.network.common" -}}
 {{- with .Values.networkPolicy.dns }}
 - to: {{- toYaml . | nindent 4 }}
@@ -26,6 +26,9 @@ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: {{ last $parts 
     - {{ . }}
     {{- end }}
   ports: {{- include "umbra.network.kafka.ports" . | nindent 4 }}
+{{- end }}
+{{- with .Values.networkPolicy.egress }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 

@@ -58,6 +58,10 @@ annotations:
 {{- define "umbra.container.security" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
+# Said of the pod, too; a sidecar's pod is another chart's.
 runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: { type: RuntimeDefault }
 capabilities: { drop: [ALL] }
 {{- end -}}

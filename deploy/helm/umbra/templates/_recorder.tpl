@@ -50,14 +50,16 @@ args:
 ports:
   - { name: http, containerPort: 8080 }
   - { name: admin, containerPort: 9901 }
-# A dead store makes no recorder unready: traffic goes on.
+# A dead store makes no recorder unready: traffic goes on. One late answer is no reason to take a pod out of the live path.
 readinessProbe:
   httpGet: { path: /readyz, port: admin }
   periodSeconds: 2
-  failureThreshold: 1
+  timeoutSeconds: 2
+  failureThreshold: 2
 livenessProbe:
   httpGet: { path: /livez, port: admin }
   periodSeconds: 10
+  timeoutSeconds: 5
   failureThreshold: 3
 lifecycle:
   preStop:
@@ -119,6 +121,11 @@ volumeMounts:
 - name: umbra-recorder
   restartPolicy: Always
   {{- include "umbra.recorder.container" . | nindent 2 }}
+{{- end -}}
+
+{{/* For the pod's labels: what the PodMonitor finds it by. */}}
+{{- define "umbra.sidecar.labels" -}}
+umbra-recorder: {{ include "umbra.name" . }}
 {{- end -}}
 
 {{- define "umbra.sidecar.volumes" -}}

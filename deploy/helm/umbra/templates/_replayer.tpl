@@ -34,6 +34,7 @@ readinessProbe:
 livenessProbe:
   httpGet: { path: /livez, port: admin }
   periodSeconds: 10
+  timeoutSeconds: 5
   failureThreshold: 3
 securityContext: {{- include "umbra.container.security" .root | nindent 2 }}
 resources: {{- toYaml .values.resources | nindent 2 }}
