@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use regex::Regex;
 use serde_json::{Value, json};
 use umbra_replayer::command::Action;
 use umbra_tests::kubernetes::{Chart, assert_valid, containers, pods};
@@ -224,6 +225,27 @@ fn an_image_is_named_by_its_digest_where_that_is_given() {
     let registry = "registry.example.com/umbra";
     let named = [format!("{registry}/umbra-recorder@{digest}"), format!("{registry}/umbra-replayer:0.1.0")];
     assert_eq!(images, BTreeSet::from(named));
+}
+
+#[test]
+fn the_alerts_know_the_pods_whatever_the_release_is_called() {
+    let rules = umbra_tests::deployed::text("prometheus/rules.yml");
+    let by_job = Regex::new(r#"up\{job=~"([^"]+)"\} == 0"#).unwrap();
+    let jobs: Vec<Regex> =
+        by_job.captures_iter(&rules).map(|found| Regex::new(&format!("^(?:{})$", &found[1])).unwrap()).collect();
+    assert_eq!(jobs.len(), 2, "a recorder's and a replayer's");
+    for name in ["", "shadow", "a-name-of-thirty-letters-umbra"] {
+        let flags = ["--set", "podMonitor.enabled=true", "--set", &format!("nameOverride={name}")];
+        let documents = rendered("inline", &flags);
+        for component in ["recorder", "follow"] {
+            let mut monitors = of_kind(&documents, "PodMonitor");
+            let of = monitors.find(|m| m["metadata"]["name"].as_str().unwrap().ends_with(component)).unwrap();
+            let relabelled = of["spec"]["podMetricsEndpoints"][0]["relabelings"][0]["replacement"].as_str();
+            let by_name = format!("staging/{}", of["metadata"]["name"].as_str().unwrap());
+            let job = relabelled.unwrap_or(&by_name);
+            assert!(jobs.iter().any(|known| known.is_match(job)), "no alert knows {job}");
+        }
+    }
 }
 
 #[test]
