@@ -58,6 +58,11 @@ impl Controlled {
         self.admin
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
         self.process.signal(name);

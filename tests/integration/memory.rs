@@ -1,17 +1,20 @@
 //! Every buffer has a byte budget, and what does not fit is counted.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use umbra_tests::origin::{Answer, Origin};
 use umbra_tests::ports::Refusing;
-use umbra_tests::process::resident;
+use umbra_tests::process::{peak, resident};
 use umbra_tests::receiver::Receiver;
 use umbra_tests::recorder::TestRecorder;
 use umbra_tests::stores::TestStore;
 use umbra_tests::wait::{Gate, eventually};
 use umbra_tests::wire::RawClient;
 
+use crate::controlled::Controlled;
 use crate::running::Running;
+use crate::windows::sequence;
 
 fn post(path: &str, size: usize) -> Vec<u8> {
     let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {size}\r\n\r\n");
@@ -93,6 +96,33 @@ fn idle_connections_cost_little_each() {
     let _more: Vec<_> = (0..CONNECTIONS).map(|_| idle(&recorder)).collect();
     let each = resident(recorder.program().pid()).saturating_sub(before) / CONNECTIONS;
     assert!(each <= MOST, "{each} bytes for each connection");
+}
+
+#[test]
+fn what_a_replay_reads_ahead_stays_within_its_budget() {
+    /// What waits for its order, and everything else: the Kafka client's 16 MiB, the lane's queue, the program.
+    const MOST: usize = (64 + 64) << 20;
+    /// Small records, which take several times their bytes in memory; within 12 s of arrival, so all of them would wait.
+    const COUNT: u64 = 110_000;
+    let (store, receiver) = (TestStore::kafka(), Receiver::start());
+    store.write(&sequence(COUNT, Duration::from_micros(100)));
+    let target = format!("staging={}", receiver.url());
+    let window = ["--from", "-1day", "--to", "+1h", "--rate", "1/m"];
+    let replay = Controlled::start(&[&["replay", "--store", store.url(), "--target", &target], &window[..]].concat());
+    let seen = || replay.status()["targets"][0]["ledger"]["seen"].as_u64().unwrap_or(0);
+    let (mut before, mut since) = (0, Instant::now());
+    eventually("no more is read", || {
+        let now = seen();
+        if now != before || now == 0 {
+            (before, since) = (now, Instant::now());
+        }
+        since.elapsed() > Duration::from_secs(1)
+    });
+    let most = peak(replay.pid()).unwrap();
+    assert!(most <= MOST, "{most} bytes, with {before} records read");
+    assert!((40_000..COUNT).contains(&before), "{before} are read ahead");
+    replay.signal("TERM");
+    replay.finish().expect(130);
 }
 
 #[test]

@@ -239,7 +239,13 @@ impl<'a> Reader<'a> {
         if count > MAX_FIELDS {
             return Err(self.broken(field, format!("{count} fields are over the limit of {MAX_FIELDS}")));
         }
-        let mut fields = Fields::default();
+        // Looked through first: what was announced is there then, and the section takes no more than it needs.
+        let (begin, mut bytes) = (self.at, 0);
+        for _ in 0..2 * count {
+            bytes += self.slice(field)?.len();
+        }
+        self.at = begin;
+        let mut fields = Fields::with_capacity(usize::try_from(count).unwrap_or(0), bytes);
         for _ in 0..count {
             let name = self.slice(field)?;
             let value = self.slice(field)?;

@@ -61,6 +61,11 @@ impl Fields {
         self.ends.is_empty()
     }
 
+    /// Room for so many bytes, and so many fields.
+    pub(super) fn capacity(&self) -> (usize, usize) {
+        (self.bytes.capacity(), self.ends.capacity())
+    }
+
     /// The bytes of all names and values together.
     pub fn byte_len(&self) -> usize {
         self.bytes.len()

@@ -1,10 +1,12 @@
 //! The exchange: one request with, where recorded, its response. The unit of everything.
 
 mod fields;
+mod footprint;
 mod http;
 mod id;
 
 pub use fields::Fields;
+pub use footprint::allocated;
 pub use http::{Ending, HttpVersion, Scheme};
 pub use id::{ExchangeId, IdParseError, IdSource};
 

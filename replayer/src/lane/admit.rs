@@ -8,7 +8,7 @@ use umbra_common::store::{Position, Stored};
 use umbra_common::time::{Timestamp, Window};
 
 use crate::job::{Delivery, Lengths, Progress, Saved, Spot, Standing};
-use crate::merge::Admitted;
+use crate::merge::{Admitted, Footprint};
 use crate::read::Filter;
 use crate::report::Account;
 use crate::schedule::Shard;
@@ -68,6 +68,15 @@ impl Candidate {
     pub(crate) fn skip(self, why: ReplaySkip) {
         let (Self::Here(_, account, _) | Self::Elsewhere(account, _) | Self::Before(account, _)) = self;
         account.end(ReplayOutcome::Skipped(why));
+    }
+}
+
+impl Footprint for Candidate {
+    fn footprint(&self) -> usize {
+        match self {
+            Self::Here(exchange, ..) => exchange.footprint(),
+            Self::Elsewhere(..) | Self::Before(..) => 0,
+        }
     }
 }
 

@@ -55,8 +55,12 @@ pub struct Outgoing<R: Receipt> {
 
 /// While there is no room, the feeder's other duties are seen to this often.
 const TICK: Duration = Duration::from_millis(100);
-/// What a request costs beside its bytes.
-const OVERHEAD: usize = 1024;
+impl<R: Receipt> Outgoing<R> {
+    /// What it takes in memory, here and in the queue.
+    pub(super) fn footprint(&self) -> usize {
+        size_of::<Scheduled<Shot<R, Charge>>>() + self.shadow.size
+    }
+}
 
 impl<R: Receipt> Outlet<R> {
     /// Into a queue, under a budget.
@@ -75,14 +79,15 @@ impl<R: Receipt> Outlet<R> {
     ///
     /// `false` where the lane has ended: the request's account is then closed as interrupted.
     pub fn put(&mut self, next: Outgoing<R>, tick: &mut Tick<'_>) -> Result<bool, RunError> {
+        let size = next.footprint();
         let Outgoing { slot, expires, shadow, account } = next;
-        let mut charge = self.budget.charge(OVERHEAD + shadow.size, Duration::ZERO);
+        let mut charge = self.budget.charge(size, Duration::ZERO);
         while charge.is_none() {
             // What is pending holds a part of the budget.
             if !self.flush(tick)? || !tick()? {
                 return Ok(false);
             }
-            charge = self.budget.charge(OVERHEAD + shadow.size, TICK);
+            charge = self.budget.charge(size, TICK);
         }
         if let Some(charge) = charge {
             self.pending.push(Scheduled { slot, item: Shot { shadow, account, charge, expires } });

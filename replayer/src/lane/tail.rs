@@ -47,8 +47,6 @@ const TEND_EVERY: Duration = Duration::from_millis(500);
 const AHEAD: Duration = Duration::from_secs(1);
 /// While as much waits as may: how soon to look again.
 const FULL: Duration = Duration::from_millis(20);
-/// What a request that waits costs beside its bytes.
-const OVERHEAD: usize = 1024;
 
 impl TailFeed {
     /// Feeds until the lane has ended; then waits for what is in flight, so that it is not sent again.
@@ -99,7 +97,7 @@ impl TailFeed {
             };
             let outgoing = Outgoing { slot: Slot::Free, expires, shadow, account };
             if let (Some(delay), Some(arrival)) = (self.delay, arrival) {
-                let (due, size) = (arrival.after(delay), outgoing.shadow.size + OVERHEAD);
+                let (due, size) = (arrival.after(delay), Waiter::footprint(&outgoing));
                 waiting.push(Waiter { due, position, size, item: outgoing });
             } else if !self.put(outgoing, &mut feed, &tracker, &mut tended)? {
                 break;

@@ -6,6 +6,9 @@ use std::collections::BinaryHeap;
 use umbra_common::store::Position;
 use umbra_common::time::Timestamp;
 
+use super::outlet::Outgoing;
+use crate::report::Receipt;
+
 /// Records wait here until their time, over all partitions: each is read in chunks, so one is read ahead of another.
 #[derive(Debug)]
 pub(super) struct Waiting<T> {
@@ -32,6 +35,13 @@ const LIMIT: usize = 64 << 20;
 impl<T> Waiter<T> {
     fn key(&self) -> (Timestamp, Position) {
         (self.due, self.position)
+    }
+}
+
+impl<R: Receipt> Waiter<Outgoing<R>> {
+    /// What one takes up that waits: a heap that grows has twice as many places as it needs.
+    pub(super) fn footprint(request: &Outgoing<R>) -> usize {
+        2 * size_of::<Reverse<Self>>() + request.footprint()
     }
 }
 

@@ -76,6 +76,9 @@ impl<T> Ord for Held<T> {
 }
 
 impl<T> Merge<T> {
+    /// What a place in here takes beside what the item holds: a heap that grows has twice as many as it needs.
+    pub const PLACE: usize = 2 * size_of::<Held<T>>();
+
     /// Over these partitions, holding about `budget` bytes at most.
     pub fn new(partitions: impl IntoIterator<Item = i32>, lookahead: Duration, budget: usize) -> Self {
         Self {
@@ -97,7 +100,7 @@ impl<T> Merge<T> {
         partition.stalled = false;
     }
 
-    /// Takes one in, of about this many bytes.
+    /// Takes one in that takes this many bytes.
     pub fn push(&mut self, partition: i32, arrival: Timestamp, size: usize, item: T) {
         self.advance(partition, arrival);
         self.taken += 1;

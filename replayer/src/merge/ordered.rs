@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 use umbra_common::store::{EMIT_AFTER, Next, Plan, Position, Read, Store, StoreError, Stored};
 use umbra_common::time::Timestamp;
 
-use super::Merge;
+use super::{Footprint, Merge};
 
 /// How much later in its partition than its arrival says a record is expected at most: the recorder's own limit, and
 /// time for a batch to be written. What is later still is given out as late.
 const LOOKAHEAD: Duration = EMIT_AFTER.saturating_add(Duration::from_secs(2));
-/// What is held back for order, in bytes of records.
+/// What is held back for order, in bytes of memory.
 const BUDGET: usize = 64 << 20;
-/// What an item costs beside its record's bytes.
-const ITEM_OVERHEAD: usize = 512;
 /// A store that gives nothing for this long has stalled: what is held goes out without waiting for more.
 const STALLED: Duration = Duration::from_secs(10);
 
@@ -38,7 +36,7 @@ pub enum Step<T> {
     End,
 }
 
-impl<T> Ordered<T> {
+impl<T: Footprint> Ordered<T> {
     /// Begins to read.
     pub fn open(store: &Store, plan: &Plan) -> Result<Self, StoreError> {
         let lookahead = match store {
@@ -78,9 +76,11 @@ impl<T> Ordered<T> {
             match self.read.next(wait)? {
                 Next::Record(stored) => {
                     self.idle_since = None;
-                    let (partition, size) = (stored.position.partition, stored.size + ITEM_OVERHEAD);
+                    let partition = stored.position.partition;
                     match admit(stored) {
-                        Admitted::Wanted(arrival, item) => self.merge.push(partition, arrival, size, item),
+                        Admitted::Wanted(arrival, item) => {
+                            self.merge.push(partition, arrival, Merge::<T>::PLACE + item.footprint(), item);
+                        }
                         Admitted::Unwanted(Some(arrival)) => self.merge.advance(partition, arrival),
                         Admitted::Unwanted(None) => {}
                     }

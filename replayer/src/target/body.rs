@@ -26,6 +26,11 @@ impl RecordedBody {
         &self.bytes
     }
 
+    /// The trailers.
+    pub(super) fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_deref()
+    }
+
     /// Gives it other bytes; the trailers stay.
     pub fn replace(&mut self, bytes: Bytes) {
         self.bytes = bytes;

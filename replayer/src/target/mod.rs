@@ -3,6 +3,7 @@
 mod body;
 mod breaker;
 mod connect;
+mod footprint;
 mod guard;
 mod host;
 mod name;

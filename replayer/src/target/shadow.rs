@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, Method, Request, Version};
-use umbra_common::exchange::{self, Exchange, Fields};
+use umbra_common::exchange::{self, Exchange, Fields, allocated};
 use umbra_common::provenance;
 
-use super::{Order, Protocol, RecordedBody, Target, TargetScheme};
+use super::{Order, Protocol, RecordedBody, Target, TargetScheme, footprint};
 use crate::carry::Carried;
 use crate::change::Tally;
 use crate::command::Sending;
@@ -26,7 +26,7 @@ pub struct ShadowRequest {
     pub session: Option<Bytes>,
     /// What the carry rules want of its answer.
     pub carried: Option<Box<Carried>>,
-    /// About what it takes in memory, in bytes.
+    /// What it holds on the heap, in bytes.
     pub size: usize,
 }
 
@@ -98,7 +98,6 @@ impl Preparer {
         let wary = !self.sending.allow_production_target;
         let word = wary.then(|| HeaderValue::from_str(&provenance::word(&exchange.recorder, &exchange.upstream)));
         let word = word.and_then(Result::ok);
-        let size = source.target.len() + source.headers.byte_len() + source.body.bytes.len();
         let method = Method::from_bytes(&source.method).map_err(|_| Unsendable::Invalid("method"))?;
         if method == Method::CONNECT || is_upgrade(&source.headers, recorded.status) {
             return Err(Unsendable::Upgrade);
@@ -123,6 +122,8 @@ impl Preparer {
             *request.version_mut() = Version::HTTP_2;
         }
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Unsendable::Invalid("target"))?;
+        let carried_size = carried.as_deref().map_or(0, footprint::of_carried);
+        let size = footprint::of_request(&request) + carried_size + session.as_ref().map_or(0, |s| allocated(s.len()));
         Ok(ShadowRequest { request, protocol, recorded, session, carried, size })
     }
 

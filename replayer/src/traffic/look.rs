@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use umbra_common::exchange::{Exchange, ExchangeId, IdSource};
+use umbra_common::exchange::{Exchange, ExchangeId, IdSource, allocated};
 use umbra_common::store::{Follow, Next, SLACK, Start, Store, Stored};
 use umbra_common::time::{Timestamp, Window};
 
@@ -13,7 +13,7 @@ use super::top::Top;
 use super::{IdPrefix, Output};
 use crate::command::{Look, TrafficConfig};
 use crate::error::{ExitStatus, RunError};
-use crate::merge::{Admitted, Ordered, Step};
+use crate::merge::{Admitted, Footprint, Ordered, Step};
 use crate::stop::Stop;
 
 /// How long one look into the store may take.
@@ -53,7 +53,7 @@ enum Read {
 
 /// Gives the exchanges of a window that are meant to `take`, as they are read, and what it makes of them to `with`, in the
 /// order of arrival.
-fn each<T>(
+fn each<T: Footprint>(
     config: &TrafficConfig,
     store: &Store,
     window: Window,
@@ -148,6 +148,15 @@ struct Waiting {
 enum Shape {
     Line(Vec<u8>),
     Whole(Box<Exchange>),
+}
+
+impl Footprint for Waiting {
+    fn footprint(&self) -> usize {
+        match &self.shape {
+            Shape::Line(line) => allocated(line.capacity()),
+            Shape::Whole(exchange) => exchange.footprint(),
+        }
+    }
 }
 
 impl Waiting {
