@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use umbra_common::exchange::Exchange;
+use umbra_common::exchange::{Exchange, HttpVersion};
 use umbra_common::time::Timestamp;
 use umbra_tests::chaos::{Chaos, Mode};
 use umbra_tests::exchanges::get;
+use umbra_tests::origin::Origin;
+use umbra_tests::ports::Refusing;
 use umbra_tests::receiver::Receiver;
 use umbra_tests::replayer::TestFollow;
 use umbra_tests::stores::TestStore;
@@ -111,6 +113,22 @@ fn a_target_that_goes_and_comes_back_is_spared_and_no_other_notices() {
 }
 
 #[test]
+fn a_follower_says_which_target_it_waits_for() {
+    let store = TestStore::sqlite();
+    store.write(&requests(5));
+    let nobody = Refusing::new();
+    let target = format!("lost=http://{}", nobody.addr());
+    let flags = ["--target", &target, "--from", "earliest", "--breaker", "off"];
+    let process = Controlled::start(&[&["follow", "--store", store.url()], &flags[..]].concat());
+    eventually("attempts", || process.status()["targets"][0]["connect_retried"].as_u64() > Some(3));
+    process.signal("TERM");
+    let said = process.finish().expect(130).stderr;
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("the target cannot be reached")).collect();
+    let address = format!("http://{}", nobody.addr());
+    assert!(lines.len() == 1 && lines[0].contains("lost") && lines[0].contains(&address), "{said}");
+}
+
+#[test]
 fn without_a_schedule_a_window_waits_for_its_target() {
     const COUNT: u64 = 60_000;
     let store = TestStore::sqlite();
@@ -124,6 +142,25 @@ fn without_a_schedule_a_window_waits_for_its_target() {
     assert_eq!(of(&target, "failed", "breaker_open"), 0, "{}", target["ledger"]);
     assert!((3..10).contains(&tried_in_vain(&target)), "{}", target["ledger"]);
     assert_eq!(target["ledger"]["answered"].as_u64().unwrap() + tried_in_vain(&target), COUNT);
+}
+
+/// A target is one for both protocols: an answer by either says that it is there.
+#[test]
+fn a_protocol_that_fails_takes_no_other_with_it() {
+    const COUNT: u64 = 300;
+    let store = TestStore::sqlite();
+    let mut all = requests(COUNT);
+    for exchange in all.iter_mut().step_by(2) {
+        exchange.request.version = HttpVersion::Http2;
+    }
+    store.write(&all);
+    // It speaks HTTP/1.1 only.
+    let origin = Origin::start();
+    let target = format!("old=http://{}", origin.addr());
+    let flags = ["--target", &target, "--rate", "300/s", "--breaker", "20"];
+    let target = Run::start(&store, &flags).finish(0).remove(0);
+    assert_eq!(target["ledger"]["answered"], COUNT / 2, "{}", target["ledger"]);
+    assert_eq!((&target["breaker"]["opened"], of(&target, "failed", "breaker_open")), (&0.into(), 0));
 }
 
 #[test]
@@ -152,8 +189,9 @@ on_both_stores! {
         wavering.chaos.set(Mode::Cut);
         let flags = ["--target", &wavering.target, "--from", "earliest", "--breaker", "3", "--connections", "1"];
         let process = Controlled::start(&[&["follow", "--store", store.url()], &flags[..]].concat());
-        eventually("an open breaker", || process.status()["targets"][0]["breaker"]["opened"] == 1);
+        eventually("an open breaker", || process.status()["targets"][0]["breaker"]["open"] == true);
         wavering.chaos.set(Mode::Pass);
+        eventually("a closed breaker", || process.status()["targets"][0]["breaker"]["open"] == false);
         eventually("the rest", || {
             let ledger = &process.status()["targets"][0]["ledger"];
             (&ledger["seen"], &ledger["open"]) == (&COUNT.into(), &0.into())

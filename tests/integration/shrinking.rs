@@ -18,6 +18,7 @@ use umbra_tests::stores::{TestStore, write_raw};
 use umbra_tests::wait::eventually;
 
 use crate::both_stores::on_both_stores;
+use crate::controlled::Controlled;
 use crate::programs::replayer;
 use crate::windows::{client, counts, each, run, sequence, url};
 
@@ -81,6 +82,66 @@ on_both_stores! {
         for said in [&format!("up to {gone} records of the window were removed"), "--allow-partial"] {
             assert!(finished.stderr.contains(said), "'{said}' is not in: {}", finished.stderr);
         }
+    }
+}
+
+on_both_stores! {
+    fn what_is_removed_before_it_is_followed_is_counted_and_following_goes_on(store: &TestStore) {
+        write(store, &sequence(LONG, APART));
+        let receiver = Receiver::start();
+        let report = store.directory().join("report.json");
+        let flags = ["--from", "earliest", "--rate", "3000/s", "--admin", "127.0.0.1:0", "--report", report.to_str().unwrap()];
+        let follow = Controlled::started(start(store, "follow", &receiver, &flags));
+        receiver.wait_for(200);
+        assert_eq!(follow.status()["targets"][0]["gone"], 0);
+        shrink(store);
+        let gone = || follow.status()["targets"][0]["gone"].as_u64().unwrap();
+        eventually("everything that is left", || gone() > 0 && receiver.count() as u64 + gone() == LONG);
+        // What comes afterwards is followed as ever.
+        store.write(&[get(Timestamp::now(), "/999999")]);
+        receiver.wait_for(receiver.count() + 1);
+        let (gone, status) = (gone(), follow.status());
+        let of_partitions = status["targets"][0]["gone_by_partition"].as_object().unwrap();
+        assert_eq!(of_partitions.values().map(|count| count.as_u64().unwrap()).sum::<u64>(), gone, "{status}");
+        assert_eq!(of_partitions.len(), if store.url().starts_with("kafka") { 3 } else { 1 });
+        let metrics = follow.ask("GET", "/metrics", "", "").text();
+        assert!(metrics.contains(&format!("umbra_replayer_gone_total{{target=\"staging\"}} {gone}\n")), "{metrics}");
+        follow.signal("TERM");
+        let finished = follow.finish().expect(130);
+        assert_eq!(finished.stderr.matches("going on behind them").count(), 1, "{}", finished.stderr);
+        assert!(finished.stdout.contains(&format!("gone before they were read: {gone}")), "{}", finished.stdout);
+        let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+        assert_eq!(report["targets"][0]["gone"], gone);
+        assert!(counts(&receiver).values().all(|times| *times == 1));
+    }
+
+    fn a_follower_that_was_away_too_long_says_what_is_gone(store: &TestStore) {
+        write(store, &sequence(LONG, APART));
+        let receiver = Receiver::start();
+        let first = start(store, "follow", &receiver, &["--from", "earliest", "--rate", "3000/s"]);
+        receiver.wait_for(200);
+        first.signal("TERM");
+        first.finish().expect(130);
+        let before = receiver.count() as u64;
+        shrink(store);
+        let follow = Controlled::started(start(store, "follow", &receiver, &["--admin", "127.0.0.1:0"]));
+        let gone = || follow.status()["targets"][0]["gone"].as_u64().unwrap_or(0);
+        eventually("everything that is left", || gone() > 0 && receiver.count() as u64 + gone() == LONG);
+        assert!(before < LONG / 6, "{before} came before");
+        follow.signal("TERM");
+        follow.finish().expect(130);
+    }
+
+    fn who_begins_at_the_beginning_of_what_is_left_misses_nothing(store: &TestStore) {
+        write(store, &sequence(LONG, APART));
+        shrink(store);
+        let receiver = Receiver::start();
+        let follow = start(store, "follow", &receiver, &["--from", "earliest", "--admin", "127.0.0.1:0"]);
+        let follow = Controlled::started(follow);
+        receiver.wait_for(usize::try_from(LONG / 6).unwrap());
+        assert_eq!(follow.status()["targets"][0]["gone"], 0);
+        follow.signal("TERM");
+        follow.finish().expect(130);
     }
 }
 

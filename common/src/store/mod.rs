@@ -204,6 +204,10 @@ pub trait Follow: Send {
     /// The partitions held now and the number there are: the share of a fleet-wide rate.
     fn share(&self) -> Share;
 
+    /// How many positions of each partition were removed before they were read, as retention does; an upper bound for their
+    /// records, because positions can have gaps. Following goes on where the log begins then.
+    fn gone(&self) -> &BTreeMap<i32, u64>;
+
     /// How many records of the partitions held now are not done yet, where that is known: some seconds old, and an upper
     /// bound, because offsets can have gaps.
     fn behind(&self) -> Result<Option<u64>, StoreError>;

@@ -88,6 +88,16 @@ impl Collector for Reader {
                 ConstCounter::new(scheduled_for.as_secs_f64()).encode(scheduled.encode_family(&labels)?)?;
             }
         }
+        let mut gone = to.encode_descriptor(
+            "gone",
+            "Positions that were removed from the log, by its retention, before they were read",
+            None,
+            MetricType::Counter,
+        )?;
+        for lane in &lanes {
+            let count = lane.live.gone().unwrap_or(0);
+            ConstCounter::new(count).encode(gone.encode_family(&[("target", &*lane.target)])?)?;
+        }
         if commands.mode == Mode::Follow {
             let mut behind = to.encode_descriptor(
                 "behind",

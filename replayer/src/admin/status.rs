@@ -28,9 +28,11 @@ fn target(lane: &Shown, mode: Mode) -> Value {
         "in_flight": live.in_flight(),
         "lag_seconds": live.lag().as_secs_f64(),
         "breaker": {
+            "open": lane.breaker.open_since().is_some(),
             "open_seconds": lane.breaker.open_since().map(|since| since.elapsed().as_secs_f64()),
             "opened": lane.breaker.opened(),
         },
+        "gone": live.gone(),
         "spared": { "limit": lane.strain.limit(), "lowered": lane.strain.lowered() },
     });
     if mode == Mode::Follow {
@@ -38,6 +40,8 @@ fn target(lane: &Shown, mode: Mode) -> Value {
         target["behind_seconds"] = live.behind().as_secs_f64().into();
         target["connect_retried"] = live.retried().into();
         target["behind_records"] = live.behind_records().into();
+        let gone = live.gone_of().into_iter().map(|(partition, count)| (partition.to_string(), count.into()));
+        target["gone_by_partition"] = Value::Object(gone.collect());
     }
     target
 }

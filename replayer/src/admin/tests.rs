@@ -42,7 +42,8 @@ fn watched(admin: &Admin) {
     let due = Instant::now() + Duration::from_secs(3);
     live.sent(Some(due), Some(due + Duration::from_micros(200)), Some(Duration::from_millis(2)));
     live.set_behind_records(Some(7));
-    live.unconnected(&"refused");
+    live.unconnected("v2", "http://v2", &"refused");
+    live.set_gone_of(&[(0, 2), (5, 3)].into());
     let breaker = Breaker::new("v2".into(), "1".parse().unwrap());
     breaker.ended(breaker.enter(Instant::now()).unwrap(), Some(&"refused"), Instant::now());
     let strain = Arc::new(Strain::default());
@@ -72,6 +73,7 @@ fn figures_are_read_from_the_ledger() {
         "umbra_replayer_pace_limit{target=\"v2\"} inf",
         "umbra_replayer_breaker_opened_total{target=\"v2\"} 1",
         "umbra_replayer_breaker_open{target=\"v2\"} 1",
+        "umbra_replayer_gone_total{target=\"v2\"} 5",
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }

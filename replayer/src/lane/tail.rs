@@ -172,6 +172,7 @@ impl TailFeed {
         self.share.set(share);
         live.set_share(share);
         live.set_behind_records(self.follow.behind()?);
+        live.set_gone_of(self.follow.gone());
         self.tell(tracker)?;
         Ok(self.follow.tend()?)
     }

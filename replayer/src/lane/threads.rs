@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use umbra_common::ledger::{Ledger, ReplayOutcome};
 
@@ -78,7 +78,9 @@ impl Purpose {
     }
 }
 
-/// Bodies of requests that have been read and not yet answered.
+/// What has no time of its own waits this long for a target whose breaker is open: longer than most restarts.
+const OPEN: Duration = Duration::from_secs(30);
+/// Requests that have been read and not yet answered, in bytes of memory.
 const LANE_BYTES: usize = 64 << 20;
 
 impl Lane {
@@ -107,6 +109,7 @@ impl Lane {
             connections: sending.connections,
             in_flight: sending.in_flight,
             patience: purpose.patience(),
+            open: OPEN,
         };
         let memory = (!sending.carries.is_empty()).then(|| Arc::new(Memory::new(sending.carries.clone())));
         let breaker = Arc::new(Breaker::new(target.name.clone(), sending.breaker));

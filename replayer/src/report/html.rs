@@ -90,7 +90,7 @@ fn losses(target: &TargetReport) -> Markup {
     markup! {
         @if opened > 0 { p.bad { "The breaker opened " (opened) " times; only probes were sent for " (format!("{seconds:.1} s.")) } }
         @if let Some(gone) = target.gone.filter(|gone| *gone > 0) {
-            p.bad { (gone) " positions of the window were removed from the log before they were read." }
+            p.bad { (gone) " positions were removed from the log before they were read." }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What can be seen while a lane runs.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,8 +18,9 @@ pub struct Live {
     /// Of the fleet's rate, as a float's bits.
     share: AtomicU64,
     late: AtomicU64,
-    /// Negative where no window is read.
+    /// Negative until the log is read.
     gone: AtomicI64,
+    gone_of: Mutex<BTreeMap<i32, u64>>,
     again: AtomicU64,
     complete: AtomicBool,
     /// The longest that the schedule can be; all bits where nobody knows.
@@ -68,14 +70,14 @@ impl Live {
     }
 
     /// The target cannot be connected to, and is waited for. Counted, and said once in a while.
-    pub fn unconnected(&self, why: &dyn std::fmt::Display) {
+    pub fn unconnected(&self, target: &str, address: &str, why: &dyn std::fmt::Display) {
         self.retried.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         let mut said = self.unconnected.lock().unwrap_or_else(PoisonError::into_inner);
         if said.is_none_or(|at| now.duration_since(at) >= SAY_EVERY) {
             *said = Some(now);
             drop(said);
-            tracing::warn!(%why, "the target cannot be reached; waiting for it, nothing is lost meanwhile");
+            tracing::warn!(target, address, %why, "the target cannot be reached; waiting for it, nothing is lost meanwhile");
         }
     }
 
@@ -89,13 +91,27 @@ impl Live {
         self.late.store(late, Ordering::Relaxed);
     }
 
-    /// So many positions of the window were removed from the log before they were read.
+    /// So many positions were removed from the log before they were read.
     pub fn set_gone(&self, gone: u64) {
         self.gone.store(i64::try_from(gone).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
-    /// How many positions of the window were removed from the log before they were read; nothing where there is
-    /// no window.
+    /// So many positions of each partition were removed from the followed log before they were read.
+    pub fn set_gone_of(&self, partitions: &BTreeMap<i32, u64>) {
+        let all = partitions.values().sum();
+        // Nearly always as it was.
+        if self.gone() != Some(all) {
+            self.gone_of.lock().unwrap_or_else(PoisonError::into_inner).clone_from(partitions);
+            self.set_gone(all);
+        }
+    }
+
+    /// The same for each partition that lost any; of a followed log.
+    pub fn gone_of(&self) -> BTreeMap<i32, u64> {
+        self.gone_of.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many positions were removed from the log before they were read; nothing until it is read.
     pub fn gone(&self) -> Option<u64> {
         u64::try_from(self.gone.load(Ordering::Relaxed)).ok()
     }
@@ -194,6 +210,7 @@ impl Default for Live {
             share: AtomicU64::new(0),
             late: AtomicU64::new(0),
             gone: AtomicI64::new(-1),
+            gone_of: Mutex::new(BTreeMap::new()),
             again: AtomicU64::new(0),
             complete: AtomicBool::new(false),
             schedule_micros: AtomicU64::new(u64::MAX),

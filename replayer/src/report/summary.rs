@@ -102,8 +102,7 @@ pub struct TargetReport {
     pub lag_ms_per_second: Vec<f64>,
     /// Exchanges that came out of the store later than the look-ahead allows, and so out of order.
     pub late: u64,
-    /// Positions of the window that were removed from the log before they were read, which are at least as many as the
-    /// records; nothing for `follow`.
+    /// Positions that were removed from the log before they were read, which are at least as many as the records.
     pub gone: Option<u64>,
     /// How much slower than asked it was sent to, by `--pace-with`.
     pub spared: Spared,

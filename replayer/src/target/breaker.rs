@@ -157,6 +157,11 @@ impl Breaker {
         Self { target, after, inner: Mutex::new(inner) }
     }
 
+    /// The target's name.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
     /// Whether one may leave.
     pub fn enter(&self, now: Instant) -> Result<Pass, Refused> {
         let mut inner = self.inner();

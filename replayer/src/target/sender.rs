@@ -52,10 +52,14 @@ pub struct Manner {
     pub in_flight: usize,
     /// What a target that is away means.
     pub patience: Patience,
+    /// What has no time of its own waits this long for a target whose breaker is open.
+    pub open: Duration,
 }
 
 /// Sends to one target.
 pub struct Sender {
+    /// Where that is, in words.
+    address: String,
     connections: Connections,
     manner: Manner,
     limits: Limits,
@@ -122,7 +126,8 @@ impl Sender {
     ) -> Result<Arc<Self>, TlsError> {
         let limits = Limits { whole: manner.timeout, head: reach.response_timeout };
         let connections = Connections::to(url, reach)?;
-        Ok(Arc::new(Self { connections, manner, limits, dispatcher, memory, telling, stop }))
+        let address = url.to_string();
+        Ok(Arc::new(Self { address, connections, manner, limits, dispatcher, memory, telling, stop }))
     }
 
     /// Sends what comes, each at its turn, until nothing more does, and waits for what is in flight. A stop drops what has
@@ -244,7 +249,7 @@ impl Sender {
                 Err(Unanswered { error: SendError::Connect(error), unsent: Some(back) })
                     if self.manner.patience == Patience::UntilConnected =>
                 {
-                    live.unconnected(&error);
+                    live.unconnected(breaker.target(), &self.address, &error);
                     back
                 }
                 result => break Sent { at: sent.at, result },
@@ -310,7 +315,7 @@ impl Sender {
             let waits = match (self.manner.patience, due) {
                 (Patience::UntilConnected, _) => true,
                 (Patience::None, Some(_)) => false,
-                (Patience::None, None) => now.saturating_duration_since(refused.since) < OPEN,
+                (Patience::None, None) => now.saturating_duration_since(refused.since) < self.manner.open,
             };
             if !waits {
                 return Err(Some(ReplayOutcome::Failed(SendFailure::BreakerOpen)));
@@ -338,5 +343,7 @@ impl Sender {
 /// hours is not hammered.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// What has no time of its own waits this long for a target whose breaker is open: longer than most restarts.
-const OPEN: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+#[path = "sender_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::astray::Astray;
 use super::group::Group;
 use super::join::Joiner;
 use super::settings::{Role, Settings, refused};
@@ -30,6 +31,7 @@ pub(in crate::store) struct Follower {
     topic: String,
     consumer: BaseConsumer<Group>,
     joiner: Joiner,
+    astray: Astray,
     warned: Option<Instant>,
     /// When the group last heard from this member.
     polled: Instant,
@@ -52,6 +54,7 @@ impl Follower {
             topic: topic.to_owned(),
             consumer,
             joiner: Joiner::new(),
+            astray: Astray::default(),
             warned: None,
             polled: Instant::now(),
             ahead: VecDeque::new(),
@@ -79,6 +82,10 @@ impl Follower {
                     self.joiner.at_end(partition);
                     None
                 }
+                Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) => {
+                    self.astray.note();
+                    None
+                }
                 Some(Err(error)) => Some(error),
                 None => None,
             };
@@ -87,6 +94,12 @@ impl Follower {
             }
             if let Some(error) = error {
                 self.judge(error)?;
+            }
+            if self.astray.is_due() {
+                let begun = self.consumer.client().context().begun();
+                let next =
+                    begun.into_iter().map(|(id, begin)| (id, self.joiner.last(id).map_or(begin, |last| last + 1)));
+                self.astray.lead(&self.consumer, &self.topic, next);
             }
             if left.is_zero() {
                 return Ok(Next::Idle);
@@ -145,6 +158,10 @@ impl Follow for Follower {
             self.ahead.push_back(stored);
         }
         Ok(())
+    }
+
+    fn gone(&self) -> &BTreeMap<i32, u64> {
+        self.astray.gone()
     }
 
     fn behind(&self) -> Result<Option<u64>, StoreError> {

@@ -1,6 +1,6 @@
 //! A consumer group's side of following: which partitions are held, and where a new one begins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,7 +32,8 @@ pub(super) struct Group {
 }
 
 struct Held {
-    partitions: BTreeSet<i32>,
+    /// Those that are held, and where each began to be.
+    partitions: BTreeMap<i32, i64>,
     of: usize,
     failed: Option<KafkaError>,
     /// Partitions that were taken away since this was last asked for.
@@ -44,7 +45,7 @@ struct Held {
 impl Group {
     pub(super) fn new(topic: &str, starts: BTreeMap<i32, i64>) -> Self {
         let held = Held {
-            partitions: BTreeSet::new(),
+            partitions: BTreeMap::new(),
             of: starts.len(),
             failed: None,
             lost: Vec::new(),
@@ -66,17 +67,22 @@ impl Group {
 
     pub(super) fn share(&self) -> Share {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        Share { held: held.partitions.iter().copied().collect(), of: held.of }
+        Share { held: held.partitions.keys().copied().collect(), of: held.of }
     }
 
     /// How many records of the held partitions are not done yet; nothing until that is known of each.
     pub(super) fn behind(&self) -> Option<u64> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.partitions.iter().map(|partition| held.behind.get(partition).copied()).sum()
+        held.partitions.keys().map(|partition| held.behind.get(partition).copied()).sum()
     }
 
     pub(super) fn holds(&self, partition: i32) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).partitions.contains(&partition)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).partitions.contains_key(&partition)
+    }
+
+    /// The partitions that are held, and where each began to be.
+    pub(super) fn begun(&self) -> BTreeMap<i32, i64> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).partitions.clone()
     }
 
     /// What made a rebalance fail, and the partitions that were taken away: each once.
@@ -97,6 +103,7 @@ impl Group {
         }
         let committed = committed(consumer, list)?;
         let mut starts = TopicPartitionList::with_capacity(committed.count());
+        let mut begins = BTreeMap::new();
         let mut begun = TopicPartitionList::new();
         for element in committed.elements() {
             element.error()?;
@@ -111,6 +118,7 @@ impl Group {
                 }
             };
             starts.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
+            begins.insert(partition, offset);
         }
         assign(consumer, &starts)?;
         if begun.count() > 0 {
@@ -122,7 +130,7 @@ impl Group {
             _ => 0,
         };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.partitions.extend(starts.elements().iter().map(|e| e.partition()));
+        held.partitions.extend(begins);
         held.of = held.of.max(count);
         Ok(())
     }

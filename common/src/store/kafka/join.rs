@@ -177,6 +177,11 @@ impl Joiner {
         }
     }
 
+    /// The last offset that was read of a partition, unless it has been forgotten since.
+    pub(super) fn last(&self, partition: i32) -> Option<i64> {
+        self.partitions.get(&partition)?.last
+    }
+
     /// Everything there is in a partition has been read.
     pub(super) fn at_end(&mut self, partition: i32) {
         self.partitions.entry(partition).or_default().at_end = Some(Instant::now());

@@ -6,6 +6,7 @@
 //! group; following goes through a consumer group.
 
 mod append;
+mod astray;
 mod deliveries;
 mod follow;
 mod group;

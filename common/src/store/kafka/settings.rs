@@ -91,7 +91,8 @@ const FOLLOW: [(&str, &str); 7] = [
     ("auto.commit.interval.ms", "1000"),
     // Where everything there is has been read, missing parts of a record do not come any more.
     ("enable.partition.eof", "true"),
-    ("auto.offset.reset", "earliest"),
+    // What retention removes before it is read is counted.
+    ("auto.offset.reset", "error"),
     // How soon partitions are found that were added.
     ("topic.metadata.refresh.interval.ms", "30000"),
     // A rebalance leaves alone what stays with its replica.

@@ -1,6 +1,6 @@
 //! The live tail of the file, polled.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,18 +8,21 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::cursor::{Cursor, LEASE};
-use super::read::{PAGE_BYTES, PAGE_ROWS, stored};
+use super::read::{Fetched, PAGE_BYTES, PAGE_ROWS};
 use super::source::before_start;
 use super::{PARTITION, schema};
-use crate::store::{Follow, Next, Position, Share, Start, StoreError, Stored};
+use crate::store::{Follow, Next, Position, Share, Start, StoreError};
 
 /// Sequence numbers have few gaps, and counting rows would take as long as there are.
 const LAST: &str = "SELECT COALESCE(MAX(seq), 0) FROM exchanges";
 const PAGE: &str = "SELECT seq, value FROM exchanges WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+const FIRST: &str = "SELECT min(seq) FROM exchanges";
 /// How often the file is looked at while nothing comes.
 const POLL: Duration = Duration::from_millis(20);
 /// How often the lease is renewed and what is done is written.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
+/// A file that loses records again and again is spoken of this often.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 /// A file that has just come may still be empty for this long: a recorder is making it.
 const MAKING: Duration = Duration::from_secs(5);
 
@@ -33,7 +36,7 @@ pub(in crate::store) struct Follower {
     start: i64,
     /// The last sequence number that was fetched.
     last: i64,
-    page: VecDeque<Stored>,
+    page: VecDeque<Fetched>,
     /// When the lease was renewed; `None` while standing by.
     leased: Option<Instant>,
     /// When the lease was last asked for.
@@ -42,6 +45,10 @@ pub(in crate::store) struct Follower {
     done: Option<i64>,
     /// Up to here everything is done.
     upto: i64,
+    /// How many sequence numbers were removed before they were fetched.
+    gone: BTreeMap<i32, u64>,
+    /// When that was last said.
+    said_gone: Option<Instant>,
     /// When another file was first seen under the name.
     moved: Option<Instant>,
 }
@@ -63,6 +70,8 @@ impl Follower {
             asked: None,
             done: None,
             upto: start,
+            gone: BTreeMap::new(),
+            said_gone: None,
             moved: None,
         };
         follower.keep_hold()?;
@@ -111,16 +120,45 @@ impl Follower {
     }
 
     fn fetch(&mut self) -> Result<(), StoreError> {
+        let behind = self.last;
+        self.fetch_page()?;
+        match self.page.front().map(|first| first.seq) {
+            Some(first) if first > behind + 1 => self.count_gone(behind, first),
+            _ => Ok(()),
+        }
+    }
+
+    /// Retention removes from the beginning: what is missing behind the last that was fetched, and before the first that
+    /// there is, went before it was fetched.
+    fn count_gone(&mut self, behind: i64, fetched: i64) -> Result<(), StoreError> {
+        let first: Option<i64> = self.connection.prepare_cached(FIRST)?.query_row((), |row| row.get(0))?;
+        let gone = u64::try_from(first.map_or(fetched, |first| first.min(fetched)) - behind - 1).unwrap_or(0);
+        if gone == 0 {
+            return Ok(());
+        }
+        let all = self.gone.entry(PARTITION).or_default();
+        *all += gone;
+        if self.said_gone.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
+            self.said_gone = Some(Instant::now());
+            tracing::warn!(
+                gone = *all,
+                "records were removed from the store before they were followed; going on behind them"
+            );
+        }
+        Ok(())
+    }
+
+    fn fetch_page(&mut self) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare_cached(PAGE)?;
         let mut rows = statement.query((self.last, PAGE_ROWS))?;
         let mut bytes = 0;
         while bytes < PAGE_BYTES
             && let Some(row) = rows.next()?
         {
-            let stored = stored(row)?;
-            bytes += stored.size;
-            self.last = stored.position.offset;
-            self.page.push_back(stored);
+            let fetched = Fetched::from_row(row)?;
+            bytes += fetched.value.len();
+            self.last = fetched.seq;
+            self.page.push_back(fetched);
         }
         Ok(())
     }
@@ -155,8 +193,8 @@ impl Follow for Follower {
                 if self.page.is_empty() {
                     self.fetch()?;
                 }
-                if let Some(stored) = self.page.pop_front() {
-                    return Ok(Next::Record(stored));
+                if let Some(fetched) = self.page.pop_front() {
+                    return Ok(Next::Record(fetched.stored()));
                 }
             }
             self.reopen_if_moved()?;
@@ -178,6 +216,10 @@ impl Follow for Follower {
 
     fn tend(&mut self) -> Result<(), StoreError> {
         self.keep_hold()
+    }
+
+    fn gone(&self) -> &BTreeMap<i32, u64> {
+        &self.gone
     }
 
     fn behind(&self) -> Result<Option<u64>, StoreError> {

@@ -34,7 +34,7 @@ pub(in crate::store) struct Reader {
     next: i64,
     /// Planned sequence numbers that were removed before they were fetched.
     gone: u64,
-    page: VecDeque<Stored>,
+    page: VecDeque<Fetched>,
     held: bool,
     state: State,
 }
@@ -81,11 +81,11 @@ impl Reader {
         while bytes < PAGE_BYTES
             && let Some(row) = rows.next()?
         {
-            let stored = stored(row)?;
-            bytes += stored.size;
-            self.last = (row.get(2)?, stored.position.offset);
-            self.next = self.next.max(stored.position.offset + 1);
-            self.page.push_back(stored);
+            let fetched = Fetched::from_row(row)?;
+            bytes += fetched.value.len();
+            self.last = (row.get(2)?, fetched.seq);
+            self.next = self.next.max(fetched.seq + 1);
+            self.page.push_back(fetched);
         }
         if gone > 0 {
             self.gone += gone;
@@ -98,14 +98,25 @@ impl Reader {
     }
 }
 
-/// A row of (sequence number, value).
-pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let value = row.get_ref(1)?.as_blob()?;
-    Ok(Stored {
-        position: Position { partition: PARTITION, offset: row.get(0)? },
-        size: value.len(),
-        exchange: codec::decode(value),
-    })
+/// A row of (sequence number, value). It is decoded when its turn comes: a page at once would keep a processor from
+/// others for milliseconds.
+pub(super) struct Fetched {
+    pub(super) seq: i64,
+    pub(super) value: Vec<u8>,
+}
+
+impl Fetched {
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { seq: row.get(0)?, value: row.get_ref(1)?.as_blob()?.to_vec() })
+    }
+
+    pub(super) fn stored(&self) -> Stored {
+        Stored {
+            position: Position { partition: PARTITION, offset: self.seq },
+            size: self.value.len(),
+            exchange: codec::decode(&self.value),
+        }
+    }
 }
 
 impl Read for Reader {
@@ -117,8 +128,8 @@ impl Read for Reader {
         if self.page.is_empty() && self.state == State::Reading {
             self.fetch()?;
         }
-        if let Some(stored) = self.page.pop_front() {
-            return Ok(Next::Record(stored));
+        if let Some(fetched) = self.page.pop_front() {
+            return Ok(Next::Record(fetched.stored()));
         }
         if self.state == State::Ended {
             return Ok(Next::End);

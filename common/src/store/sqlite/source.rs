@@ -91,7 +91,10 @@ pub(super) fn before_start(connection: &Connection, start: Start) -> rusqlite::R
         connection.query_row(sql, [], |row| row.get(0))
     };
     match start {
-        Start::Earliest => Ok(0),
+        Start::Earliest => {
+            let first: Option<i64> = connection.query_row("SELECT min(seq) FROM exchanges", [], |row| row.get(0))?;
+            first.map_or_else(last, |seq| Ok(seq - 1))
+        }
         Start::Latest => last(),
         Start::At(time) => {
             let sql = "SELECT min(arrival) FROM exchanges WHERE arrival >= ?1";

@@ -11,6 +11,8 @@ use super::forecast::Left;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) target: String,
+    /// For how long its breaker has been open, where it is.
+    pub(super) broken: Option<Duration>,
     /// Of the run, from 0 to 1, where that is known.
     pub(super) part: Option<f64>,
     pub(super) left: Left,
@@ -36,8 +38,11 @@ impl Line {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target, part, left, rate, lag, errors, in_flight } = self;
+        let Self { target, broken, part, left, rate, lag, errors, in_flight } = self;
         write!(f, "{target}:")?;
+        if let Some(broken) = broken {
+            write!(f, " breaker open for {},", rounded(*broken))?;
+        }
         if let Some(part) = part {
             write!(f, " {:.0} %,", (part * 100.0).floor())?;
         }
@@ -74,6 +79,7 @@ mod tests {
     fn line() -> Line {
         Line {
             target: "staging".into(),
+            broken: None,
             part: Some(0.426),
             left: Left::AtMost(Duration::from_millis(130_200)),
             rate: 998.04,
@@ -91,6 +97,11 @@ mod tests {
         );
         let follow = Line { part: None, left: Left::Behind(Duration::ZERO), errors: 1, ..line() };
         assert_eq!(follow.to_string(), "staging: following, 0s behind | 998.0/s | lag 0.2 ms | 1 error | 12 in flight");
+        let broken = Line { broken: Some(Duration::from_millis(11_300)), ..line() };
+        assert!(
+            broken.to_string().starts_with("staging: breaker open for 12s, 42 %, at most 2m11s left | "),
+            "{broken}"
+        );
         let said = |left| left_of(&Line { left, ..line() });
         assert_eq!(said(Left::Unknown), "time left not known yet");
         assert_eq!(said(Left::Paused), "paused");

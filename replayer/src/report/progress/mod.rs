@@ -84,6 +84,7 @@ impl Progress {
             });
             let line = Line {
                 target: lane.target.name.to_string(),
+                broken: lane.breaker.open_since().map(|since| now.saturating_duration_since(since)),
                 part,
                 left,
                 rate: shown.meter.sent_per_second(),
