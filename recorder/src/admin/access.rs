@@ -1,4 +1,4 @@
-//! Who may ask what: probes and metrics are open, everything else wants the token where there is one.
+//! Who may ask what: probes are open, everything else wants the token where there is one.
 
 use http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use sha2::{Digest, Sha256};

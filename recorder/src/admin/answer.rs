@@ -61,9 +61,9 @@ impl Endpoint {
         }
     }
 
-    /// Probes and scrapers have no token, and learn nothing that is worth one.
+    /// Probes have no token, and learn nothing that is worth one. Scrapers can have one.
     fn is_open(self) -> bool {
-        matches!(self, Self::Livez | Self::Readyz | Self::Metrics)
+        matches!(self, Self::Livez | Self::Readyz)
     }
 }
 
