@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use tokio::sync::{Notify, watch};
+use umbra_common::courtesy::courteously;
 use umbra_common::ledger::{Ledger, Snapshot};
 use umbra_common::store::{StoreError, StoreHealth, StoreState, open_append, open_spooled};
 
@@ -21,7 +22,7 @@ use crate::metrics::{Counters, Deliveries, Meters};
 use crate::queue;
 use crate::redact::Redactions;
 use crate::rules::{self, Rules};
-use crate::store::{StoreThread, courteously};
+use crate::store::StoreThread;
 use crate::tap::Budget;
 use crate::worker::{self, Drain, Phase, Shared};
 

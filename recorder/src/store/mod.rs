@@ -3,10 +3,8 @@
 //! It is the only one that may block on the store. When it falls behind, the queue fills and records are dropped and
 //! counted on the other side; nothing else happens there.
 
-mod courtesy;
 mod receipt;
 
-pub(crate) use courtesy::courteously;
 pub(crate) use receipt::StoreReceipt;
 
 use std::sync::{Arc, OnceLock};
@@ -14,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use umbra_common::codec;
+use umbra_common::courtesy;
 use umbra_common::ledger::DropReason;
 use umbra_common::store::{Append, Record};
 

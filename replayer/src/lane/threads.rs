@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use umbra_common::courtesy;
 use umbra_common::ledger::{Ledger, ReplayOutcome};
 
 use super::outlet::HANDFUL;
@@ -123,7 +124,11 @@ impl Lane {
         let sender = thread("send", move || runtime.block_on(sender.run(queued)))?;
         let outlet = Outlet::new(queue, Budget::new(LANE_BYTES));
         let work = Feed { outlet, ledger: ledger.clone(), live: live.clone(), stop: stop.clone() };
-        let feeder = thread("feed", move || feed(work))?;
+        let feeding = move || {
+            courtesy::give_way();
+            feed(work)
+        };
+        let feeder = thread("feed", feeding)?;
         Ok(Self { target, ledger, live, strain, breaker, figures, tally, memory, feeder, sender })
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use umbra_common::courtesy::courteously;
 use umbra_common::store::Store;
 use umbra_common::time::{HumanDuration, Timestamp};
 
@@ -41,7 +42,8 @@ pub(super) fn run(config: &FollowConfig, stop: &Stop) -> Result<Ended, RunError>
         let tally = preparer.tally().clone();
         let feed = TailFeed {
             guard: Guard::new(target.clone(), &config.sending.reach.pinned, config.sending.allow_production_target)?,
-            follow: store.follow(&format!("{GROUP_PREFIX}{}", target.name), config.from)?,
+            follow: courteously(|| store.follow(&format!("{GROUP_PREFIX}{}", target.name), config.from))
+                .map_err(|_| RunError::Panicked("feed"))??,
             delay: config.delay,
             max_lag: config.max_lag,
             filter: config.filter.clone(),

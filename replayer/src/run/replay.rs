@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use umbra_common::courtesy::courteously;
 use umbra_common::store::Store;
 use umbra_common::time::Timestamp;
 
@@ -51,7 +52,10 @@ pub(super) fn run(config: &ReplayConfig, stop: &Stop) -> Result<Ended, RunError>
     let inner = Stop::new();
     let line = Arc::new(StartLine::new(parts.len(), config.start_at));
     let window = WindowRun { config, store, plan, line, control, stop };
-    let feeds = parts.into_iter().map(|(target, held)| window.feed(&target, held).map(|feed| (target, feed)));
+    let feeds = parts.into_iter().map(|(target, held)| {
+        let feed = courteously(|| window.feed(&target, held)).map_err(|_| RunError::Panicked("feed"))??;
+        Ok::<_, RunError>((target, feed))
+    });
     let (mut lanes, mut extents) = (Vec::new(), Vec::new());
     // All of them first: nothing is sent where one of them cannot begin.
     for (target, feed) in feeds.collect::<Result<Vec<_>, _>>()? {

@@ -1,7 +1,7 @@
 //! From a thread that blocks to a task that does not: what is to be sent, by the handful, bounded.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TryRecvError};
 use tokio::sync::Notify;
@@ -10,6 +10,11 @@ use super::Scheduled;
 
 /// Requests in the order of their turns. Waking a task for each would cost more than reading it.
 pub type Handful<T> = Vec<Scheduled<T>>;
+
+/// A store that is read at full speed gives more within this time.
+const MOMENT: Duration = Duration::from_millis(25);
+/// A store that gives little at a time is not waited for any longer.
+const LONGEST_FILL: Duration = Duration::from_secs(1);
 
 /// The thread's end.
 #[derive(Debug)]
@@ -52,6 +57,17 @@ impl<T> Drop for Inlet<T> {
 }
 
 impl<T> Intake<T> {
+    /// Waits until there is no room for more, or nothing more comes for a moment: reading on at full speed takes processors
+    /// from what is due.
+    pub async fn filled(&self) {
+        let until = Instant::now() + LONGEST_FILL;
+        let mut before = None;
+        while !self.queue.is_full() && before != Some(self.queue.len()) && Instant::now() < until {
+            before = Some(self.queue.len());
+            tokio::time::sleep(MOMENT).await;
+        }
+    }
+
     /// The next handful; nothing when there will be no more.
     pub async fn next(&mut self) -> Option<Handful<T>> {
         loop {
@@ -84,6 +100,21 @@ mod tests {
             taken.push(handful.iter().map(|scheduled| scheduled.item).collect::<Vec<_>>());
         }
         assert_eq!(taken, (0..100).map(|i| vec![i, i + 1000]).collect::<Vec<_>>());
+        feeding.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn it_is_filled_when_there_is_no_room_or_nothing_comes() {
+        let (inlet, mut intake) = intake(3);
+        intake.filled().await;
+        inlet.put(handful([1]), Duration::ZERO).unwrap();
+        intake.filled().await;
+        assert_eq!(intake.next().await.map(|handful| handful.len()), Some(1));
+        let feeding = std::thread::spawn(move || while inlet.put(handful([2]), Duration::from_secs(60)).is_ok() {});
+        intake.next().await.unwrap();
+        intake.filled().await;
+        assert!(intake.queue.is_full());
+        drop(intake);
         feeding.join().unwrap();
     }
 

@@ -165,7 +165,12 @@ impl Sender {
         slots: &Slots,
         sessions: &Arc<Sessions<Due<R, C>>>,
     ) {
-        while let Some(handful) = intake.next().await {
+        let mut next = intake.next().await;
+        if self.manner.patience == Patience::None {
+            // Its clock starts with the first look at a schedule, and by then there is no haste in reading.
+            intake.filled().await;
+        }
+        while let Some(handful) = next {
             for Scheduled { slot, item } in handful {
                 let session = item.shadow.session.clone();
                 if let Some(session) = session.as_ref().filter(|session| sessions.is_busy(session)) {
@@ -201,6 +206,7 @@ impl Sender {
                 };
                 tokio::spawn(shooting);
             }
+            next = intake.next().await;
         }
     }
 

@@ -18,8 +18,9 @@ const PAGE: &str = "SELECT seq, value, arrival FROM exchanges
 
 const FIRST: &str = "SELECT min(seq) FROM exchanges";
 
-/// Rows of one page, and the bytes that end a page early: a read transaction stays short, and memory bounded.
-pub(super) const PAGE_ROWS: u32 = 512;
+/// Rows of one page, and the bytes that end a page early: a read transaction stays short, memory bounded, and a processor
+/// is not kept from others for long.
+pub(super) const PAGE_ROWS: u32 = 128;
 pub(super) const PAGE_BYTES: usize = 4 << 20;
 
 /// Reads one plan.
