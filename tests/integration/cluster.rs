@@ -82,9 +82,15 @@ impl Topic {
 
     /// A replayer that reads little ahead: what happens to the log happens while it is read.
     fn start(&self, command: &str, receiver: &Receiver, flags: &[&str]) -> Process {
+        self.start_with("", command, receiver, flags)
+    }
+
+    /// The same with another property of the Kafka client.
+    fn start_with(&self, property: &str, command: &str, receiver: &Receiver, flags: &[&str]) -> Process {
         let file = self.store.directory().join("replayer.toml");
         let ahead = "'queued.max.messages.kbytes' = 16\n'fetch.message.max.bytes' = 8192\n'queued.min.messages' = 1\n";
-        std::fs::write(&file, format!("[store]\nurl = '{}'\n[store.kafka]\n{ahead}", self.store.url())).unwrap();
+        std::fs::write(&file, format!("[store]\nurl = '{}'\n[store.kafka]\n{ahead}{property}\n", self.store.url()))
+            .unwrap();
         let target = format!("staging={}", receiver.url());
         replayer(&[&[command, "--config", file.to_str().unwrap(), "--target", &target], flags].concat())
     }
@@ -120,6 +126,29 @@ fn a_partition_that_stalls_holds_the_others_up_for_a_while_and_is_read_to_its_en
     let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert!(report["targets"][0]["late"].as_u64().unwrap() > 0, "what came afterwards was out of order");
     assert_eq!(report["targets"][0]["gone"], 0);
+}
+
+/// Four times as long as a broker has for an answer, a minute unless that is set.
+#[test]
+fn a_partition_that_is_away_for_too_long_fails_the_run_and_its_job_goes_on_when_it_is_back() {
+    let pair = pair();
+    let topic = Topic::create(&pair, &[&[1], &[2]], &[]);
+    topic.write_to_both(&sequence(LONG, APART));
+    let receiver = Receiver::start();
+    let name = format!("away-{:08x}", fastrand::u32(..));
+    let window = ["--from", "-1day", "--to", "+1h", "--rate", "5000/s", "--connections", "8"];
+    let flags = [&window[..], &["--job", &name]].concat();
+    let process = topic.start_with("'socket.timeout.ms' = 4000", "replay", &receiver, &flags);
+    receiver.wait_for(200);
+    pair.pause_second();
+    let said = process.finish().expect(1).stderr;
+    assert!(said.contains("nothing comes from these partitions") && said.contains("Timed out"), "{said}");
+    assert!((receiver.count() as u64) < LONG);
+    pair.resume_second();
+    topic.start("replay", &receiver, &[&flags[..], &["--resume"]].concat()).finish().expect(0);
+    let came = counts(&receiver);
+    assert_eq!(came.len() as u64, LONG, "none is missing");
+    assert!(came.values().map(|times| times - 1).sum::<u32>() <= 8, "more than those in flight came twice");
 }
 
 #[test]

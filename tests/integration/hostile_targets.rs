@@ -65,7 +65,15 @@ fn targets_that_mean_harm_harm_only_themselves() {
             }
         }
     });
+    let mute = hostile(|_| Ok(()));
+    let hesitant = hostile(|stream| {
+        loop {
+            stream.write_all(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")?;
+        }
+    });
     let targets = [
+        ("mute", mute, "broken"),
+        ("hesitant", hesitant, "timeout"),
         ("hole", hole.addr(), "connect"),
         ("garbage", garbage, "protocol"),
         ("half", half, "broken"),
@@ -84,6 +92,19 @@ fn targets_that_mean_harm_harm_only_themselves() {
     for ((_, _, kind), report) in targets.iter().zip(&report.targets[1..]) {
         failed(report, kind, "");
     }
+}
+
+#[test]
+fn interim_answers_are_no_answers() {
+    let store = TestStore::sqlite();
+    store.write(&requests(3));
+    let early = hostile(|stream| {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")?;
+        stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+    });
+    let report = replay(&store, &["--target", &format!("early=http://{early}"), "--rate", "100/s"]);
+    assert_eq!(report.targets[0].ledger.state("answered"), 3, "{}", report.targets[0].ledger);
+    assert_eq!(report.targets[0].statuses.get(&204), Some(&3), "{:?}", report.targets[0].statuses);
 }
 
 /// The same for connections of HTTP/2, each harmed when its first request is there.

@@ -124,6 +124,68 @@ on_both_stores! {
     }
 }
 
+on_both_stores! {
+    /// Right after its start, with the first request, and with the last.
+    fn a_replay_killed_at_its_beginning_and_at_its_end_goes_on(store: &TestStore) {
+        kill_and_resume(store, "at-least-once", &["--rate", "2000/s"], &[0, 1, 3000]);
+    }
+
+    fn of_processes_that_begin_a_job_at_once_one_sends_it(store: &TestStore) {
+        const COUNT: u64 = 600;
+        store.write(&sequence(COUNT));
+        let receiver = Receiver::start();
+        let job = Job::new(store, &receiver);
+        let all: Vec<_> = (0..4).map(|_| job.start(&["--resume", "--rate", "200/s"])).collect();
+        let ended: Vec<_> = all.into_iter().map(Process::finish).collect();
+        for finished in &ended {
+            let (code, said) = (finished.status, &finished.stderr);
+            assert!(code == Some(0) || code == Some(2) && said.contains("in use"), "{code:?}: {said}");
+        }
+        assert!(ended.iter().any(|finished| finished.status == Some(0)));
+        assert_eq!(counts(&receiver), (0..COUNT).map(|i| (i, 1)).collect());
+        assert_eq!(job.shown()["state"], "done");
+    }
+
+    fn a_shard_that_is_lost_goes_on_by_itself(store: &TestStore) {
+        const COUNT: u64 = 1500;
+        const CONNECTIONS: u32 = 4;
+        store.write(&sequence(COUNT));
+        let receiver = Receiver::start();
+        let job = Job::new(store, &receiver);
+        let start = |shard: &str| job.start(&["--resume", "--rate", "750/s", "--connections", "4", "--shard", shard]);
+        let (first, second, third) = (start("1/3"), start("2/3"), start("3/3"));
+        receiver.wait_for(300);
+        second.signal("KILL");
+        second.finish();
+        first.finish().expect(0);
+        third.finish().expect(0);
+        let before = counts(&receiver).len() as u64;
+        assert!(before < COUNT, "the lost shard's part is missing");
+        start("2/3").finish().expect(0);
+        let counts = counts(&receiver);
+        let twice: u32 = counts.values().map(|n| n - 1).sum();
+        assert!(counts.len() as u64 == COUNT && twice <= CONNECTIONS, "{} came, {twice} twice", counts.len());
+    }
+}
+
+#[test]
+fn one_in_flight_is_all_that_may_come_twice() {
+    let store = TestStore::sqlite();
+    store.write(&sequence(400));
+    let receiver = Receiver::start();
+    let job = Job::new(&store, &receiver);
+    for _ in 0..3 {
+        let process = job.start(&["--resume", "--rate", "max", "--max-in-flight", "1"]);
+        receiver.wait_for(receiver.count() + 40);
+        process.signal("KILL");
+        process.finish();
+    }
+    job.resume(&["--rate", "max", "--max-in-flight", "1"]);
+    let counts = counts(&receiver);
+    let twice: u32 = counts.values().map(|n| n - 1).sum();
+    assert!(counts.len() == 400 && twice <= 3, "{} came, {twice} twice", counts.len());
+}
+
 #[test]
 fn a_job_that_is_killed_again_and_again_keeps_its_bound_each_time() {
     let kills: Vec<usize> = (1..5).map(|n| n * 500 + fastrand::usize(..300)).collect();

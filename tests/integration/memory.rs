@@ -101,7 +101,7 @@ fn idle_connections_cost_little_each() {
 #[test]
 fn what_a_replay_reads_ahead_stays_within_its_budget() {
     /// What waits for its order, and everything else: the Kafka client's 16 MiB, the lane's queue, the program.
-    const MOST: usize = (64 + 64) << 20;
+    const MOST: usize = (64 + 80) << 20;
     /// Small records, which take several times their bytes in memory; within 12 s of arrival, so all of them would wait.
     const COUNT: u64 = 110_000;
     let (store, receiver) = (TestStore::kafka(), Receiver::start());
@@ -120,7 +120,8 @@ fn what_a_replay_reads_ahead_stays_within_its_budget() {
     });
     let most = peak(replay.pid()).unwrap();
     assert!(most <= MOST, "{most} bytes, with {before} records read");
-    assert!((40_000..COUNT).contains(&before), "{before} are read ahead");
+    // A kilobyte each, with what is in the queue; by their bytes in the log there would be room for a hundred thousand.
+    assert!((40_000..85_000).contains(&before), "{before} are read ahead");
     replay.signal("TERM");
     replay.finish().expect(130);
 }

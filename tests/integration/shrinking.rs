@@ -98,8 +98,9 @@ on_both_stores! {
         let gone = || follow.status()["targets"][0]["gone"].as_u64().unwrap();
         eventually("everything that is left", || gone() > 0 && receiver.count() as u64 + gone() == LONG);
         // What comes afterwards is followed as ever.
+        let all = receiver.count() + 1;
         store.write(&[get(Timestamp::now(), "/999999")]);
-        receiver.wait_for(receiver.count() + 1);
+        receiver.wait_for(all);
         let (gone, status) = (gone(), follow.status());
         let of_partitions = status["targets"][0]["gone_by_partition"].as_object().unwrap();
         assert_eq!(of_partitions.values().map(|count| count.as_u64().unwrap()).sum::<u64>(), gone, "{status}");

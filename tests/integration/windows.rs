@@ -112,6 +112,31 @@ on_both_stores! {
         assert_eq!(staging.wait_for(25).len(), 25);
     }
 
+    fn a_window_of_one_goes_round_and_one_of_none_does_not(store: &TestStore) {
+        let at = Timestamp::now().before(Duration::from_secs(60));
+        store.write(&[get(at, "/0")]);
+        let receiver = Receiver::start();
+        let window = |from: u64, to: u64| [at.before(Duration::from_millis(from)), at.after(Duration::from_millis(to))];
+        let run = |[from, to]: [Timestamp; 2], flags: &[&str]| {
+            let (from, to) = (from.to_string(), to.to_string());
+            let target = format!("staging={}", receiver.url());
+            let own = ["replay", "--store", store.url(), "--target", &target, "--from", &from, "--to", &to];
+            replayer(&[&own[..], flags].concat()).finish()
+        };
+        // A round of one is as long as the window: 100 ms.
+        run(window(0, 100), &["--loop", "for=450ms"]).expect(0);
+        assert_eq!(receiver.count(), 5);
+        run(window(0, 100), &["--loop", "3", "--rate", "max"]).expect(0);
+        assert_eq!(receiver.count(), 8);
+        // Whatever the pace, it ends.
+        run(window(0, 100), &["--loop", "for=200ms", "--rate", "max"]).expect(0);
+        let count = receiver.count();
+        assert!(count > 8);
+        run(window(100, 0), &["--loop", "for=10m"]).expect(3);
+        run(window(100, 0), &["--loop", "5", "--rate", "6/m"]).expect(3);
+        assert_eq!(receiver.count(), count);
+    }
+
     fn a_killed_job_goes_on_in_its_round(store: &TestStore) {
         store.write(&sequence(400, Duration::from_millis(1)));
         let receiver = Receiver::start();

@@ -16,10 +16,10 @@ use super::settings::{Role, Settings, refused};
 use super::trouble::{self, Plain};
 use crate::store::{KafkaUrl, Next, Plan, Position, Read, StoreError, Stored};
 
-/// A planned record is on a broker: where nothing comes for this long, something is wrong.
-const QUIET: Duration = Duration::from_secs(20);
-/// After this long without anything the read has failed, whatever the brokers say.
-const FAILED: Duration = Duration::from_secs(60);
+/// After so many times what a broker has for an answer without anything the read has failed, whatever the brokers say.
+const FAILED: u32 = 4;
+/// A planned record is on a broker: where nothing comes for such a part of that time, something is wrong.
+const QUIET: u32 = 3;
 /// Before a broker is asked again that did not answer.
 const RETRY: Duration = Duration::from_secs(1);
 /// For one question to a broker meanwhile.
@@ -35,6 +35,8 @@ pub(in crate::store) struct Reader {
     ends: VecDeque<i32>,
     /// Planned offsets that were removed before they were read.
     gone: u64,
+    /// How long nothing may come at all.
+    patience: Duration,
     /// Since when a partition may be asked for what it has not; which one is not said.
     astray: Option<Instant>,
     /// When something last came, or the brokers last answered.
@@ -62,6 +64,7 @@ impl Reader {
             joiner: Joiner::ignoring_before(plan.window.from().as_millis()),
             ends: VecDeque::new(),
             gone: 0,
+            patience: FAILED * settings.socket_timeout(),
             astray: None,
             heard: now,
             progressed: now,
@@ -169,12 +172,13 @@ impl Reader {
         if self.astray.is_some_and(|at| at <= Instant::now()) {
             self.find_the_way()?;
         }
+        let quiet = self.patience / QUIET;
         let stuck: Vec<i32> = self.partitions.iter().filter(|(_, p)| p.is_stuck()).map(|(id, _)| *id).collect();
         for partition in stuck {
             let (_, high) = self.consumer.fetch_watermarks(&self.url.topic, partition, ANSWER).unwrap_or((0, 0));
             let Some(progress) = self.partitions.get_mut(&partition) else { continue };
             let cut = high < progress.to();
-            if cut && progress.stuck_for() < QUIET {
+            if cut && progress.stuck_for() < quiet {
                 continue;
             }
             if !cut && progress.is_beyond {
@@ -189,13 +193,13 @@ impl Reader {
                 self.end(partition);
             }
         }
-        if self.heard.elapsed() < QUIET || !self.partitions.values().any(Progress::is_active) {
+        if self.heard.elapsed() < quiet || !self.partitions.values().any(Progress::is_active) {
             return Ok(());
         }
         self.consumer
             .fetch_metadata(Some(&self.url.topic), ANSWER)
             .map_err(|error| unreachable(&self.url.brokers, &self.consumer, &error))?;
-        if self.progressed.elapsed() >= FAILED {
+        if self.progressed.elapsed() >= self.patience {
             return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut).into());
         }
         self.heard = Instant::now();

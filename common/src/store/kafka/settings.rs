@@ -3,6 +3,7 @@
 //! Names and meanings: <https://github.com/confluentinc/librdkafka/blob/v2.12.1/CONFIGURATION.md>.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -64,13 +65,16 @@ const WRITE: [(&str, &str); 7] = [
     ("queue.buffering.max.messages", "0"),
 ];
 
+/// In milliseconds; longer than any broker that is well needs for an answer.
+const SOCKET_TIMEOUT: &str = "15000";
+
 const CONSUME: [(&str, &str); 4] = [
     ("enable.auto.offset.store", "false"),
     // Prefetched at most, over all partitions.
     ("queued.max.messages.kbytes", "16384"),
     // How long fetching stops when that is reached; the default of a second starves a fast reader.
     ("fetch.queue.backoff.ms", "10"),
-    ("socket.timeout.ms", "15000"),
+    ("socket.timeout.ms", SOCKET_TIMEOUT),
 ];
 
 const READ: [(&str, &str); 4] = [
@@ -143,6 +147,12 @@ impl Settings {
         /// librdkafka's default, which is within the brokers' own.
         const DEFAULT: usize = 1_000_000;
         self.properties.get("message.max.bytes").and_then(|value| value.parse().ok()).unwrap_or(DEFAULT)
+    }
+
+    /// A broker that has not answered for so long is not there. Where the value is wrong, librdkafka refuses it elsewhere.
+    pub(super) fn socket_timeout(&self) -> Duration {
+        let set = self.properties.get("socket.timeout.ms").map_or(SOCKET_TIMEOUT, String::as_str);
+        Duration::from_millis(set.parse().unwrap_or_default())
     }
 
     /// The configuration of one client.
