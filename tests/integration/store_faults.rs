@@ -29,6 +29,10 @@ fn adds_up(sum: &str) -> bool {
     !sum.contains("open") && number(seen).is_some() && number(seen) == ends
 }
 
+fn says_of_store(recorder: &Running, up: u8) -> bool {
+    recorder.admin("/metrics").text().contains(&format!("\numbra_recorder_store_up {up}\n"))
+}
+
 /// Runs a recorder under load through the fault. `says` is what an operator reads of it; nothing where the recorder
 /// mends the store before there is anything to read.
 #[track_caller]
@@ -49,6 +53,7 @@ fn survives(fault: Fault, says: Option<&str>) {
             store["state"] == "down" && store["error"].as_str().is_some_and(|e| e.contains(says))
         });
         recorder.program().stderr_line("the store does not take records");
+        eventually("the metric is 0", || says_of_store(&recorder, 0));
     }
     let seen = recorder.status()["ledger"]["seen"].as_u64().unwrap();
     eventually("a second of the fault", || recorder.status()["ledger"]["seen"].as_u64().unwrap() > seen + 200);
@@ -61,6 +66,7 @@ fn survives(fault: Fault, says: Option<&str>) {
         let status = recorder.status();
         count(&status, "recorded") > recorded + 100 && status["store"]["state"] == "up"
     });
+    eventually("the metric is 1 again", || says_of_store(&recorder, 1));
     let samples = load.finish();
     let failed = samples.iter().filter(|sample| !sample.good).count();
     assert_eq!(failed, 0, "of {} requests", samples.len());
