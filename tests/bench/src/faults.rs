@@ -138,7 +138,7 @@ fn one(fault: Fault, options: &Options, upstream: &Upstream, dir: &Path, stop: &
 
     let load_to = |to| SteadyLoad::start(to, options.connections, options.rate, &post(options.body as usize));
     let (straight, load) = (load_to(upstream.production), load_to(at));
-    pass(phase, stop)?;
+    stop.pass(phase)?;
     let resident_before = usage::resident(recorder.pid());
     let peak = Peak::of(recorder.pid())?;
 
@@ -159,7 +159,7 @@ fn one(fault: Fault, options: &Options, upstream: &Upstream, dir: &Path, stop: &
         resumed = (recorded()? > from + u64::from(options.rate) / 10).then(|| load.elapsed());
         sleep(LOOK);
     }
-    pass(phase, stop)?;
+    stop.pass(phase)?;
     let (samples, straight) = (load.finish(), straight.finish());
     Ok(Outcome {
         fault,
@@ -173,16 +173,6 @@ fn one(fault: Fault, options: &Options, upstream: &Upstream, dir: &Path, stop: &
         said,
         sum: settled(status)?,
     })
-}
-
-/// Lets time pass under load.
-fn pass(time: Duration, stop: &Stop) -> anyhow::Result<()> {
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        stop.check()?;
-        sleep(LOOK);
-    }
-    Ok(())
 }
 
 /// The ledger's sum once every request has ended in it.

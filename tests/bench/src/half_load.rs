@@ -5,8 +5,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use umbra_tests::load::{SteadyLoad, percentile};
 
@@ -51,11 +50,7 @@ pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop
         for way in &mut *ways {
             eprintln!("at {rate} requests/s: {}", way.name);
             let steady = SteadyLoad::start(way.at, concurrency, rate, REQUEST);
-            let until = Instant::now() + Duration::from_secs(seconds.into());
-            while Instant::now() < until {
-                stop.check()?;
-                thread::sleep(Duration::from_millis(50));
-            }
+            stop.pass(Duration::from_secs(seconds.into()))?;
             let samples = steady.finish();
             let of_all = |percent| percentile(percent, &samples).unwrap_or_default();
             way.rounds.push((of_all(50), of_all(99)));

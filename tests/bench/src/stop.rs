@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Whether the run was interrupted. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -26,5 +28,19 @@ impl Stop {
     /// An error once it was asked to end.
     pub fn check(&self) -> Result<(), Interrupted> {
         if self.is_requested() { Err(Interrupted) } else { Ok(()) }
+    }
+
+    /// Lets so much time pass, for a load to run; an error once the run was asked to end.
+    pub fn pass(&self, time: Duration) -> Result<(), Interrupted> {
+        const LOOK: Duration = Duration::from_millis(50);
+        let until = Instant::now() + time;
+        loop {
+            self.check()?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            thread::sleep(LOOK.min(left));
+        }
     }
 }
