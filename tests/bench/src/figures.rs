@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::contender::Kind;
+use crate::median::median;
 use crate::rounds::Round;
 use crate::work::Work;
 
@@ -32,13 +33,14 @@ pub struct Figures {
 impl Figures {
     /// Of all rounds of a row; nothing where there are none.
     pub fn of(kind: Kind, work: Work, rounds: &[Round]) -> Option<Self> {
+        let median = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
         Some(Self {
             kind,
             work,
-            rate: median(rounds, |r| r.rate)?,
-            p50: Duration::from_secs_f64(median(rounds, |r| r.p50.as_secs_f64())?),
-            p99: Duration::from_secs_f64(median(rounds, |r| r.p99.as_secs_f64())?),
-            cpu: Duration::from_secs_f64(median(rounds, |r| r.cpu.as_secs_f64())?),
+            rate: median(|r| r.rate)?,
+            p50: Duration::from_secs_f64(median(|r| r.p50.as_secs_f64())?),
+            p99: Duration::from_secs_f64(median(|r| r.p99.as_secs_f64())?),
+            cpu: Duration::from_secs_f64(median(|r| r.cpu.as_secs_f64())?),
             resident: rounds.iter().map(|r| r.resident).max()?,
             failed: rounds.iter().map(|r| r.failed).sum(),
             dropped: rounds.iter().map(|r| r.dropped).sum(),
@@ -59,17 +61,6 @@ impl Figures {
     /// How much more CPU per request this takes than `without`, in microseconds. Noise can make it negative.
     pub fn cpu_over(&self, without: &Self) -> f64 {
         (self.cpu.as_secs_f64() - without.cpu.as_secs_f64()) * 1e6
-    }
-}
-
-fn median(rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Option<f64> {
-    let mut all: Vec<f64> = rounds.iter().map(figure).collect();
-    all.sort_by(f64::total_cmp);
-    let middle = all.len() / 2;
-    match all.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(all[middle]),
-        _ => Some(f64::midpoint(all[middle - 1], all[middle])),
     }
 }
 

@@ -3,8 +3,8 @@
 //! [`recorder`] is one command: an [`upstream`] is started, then every [`contender`] in front of it, each a [`running`]
 //! process; [`rounds`] [`load`] them in turn and read their [`usage`]; [`figures`] are medians and ratios, [`report`]
 //! prints them; [`half_load`] and [`idle`] measure what a full load does not show. [`soak`] watches the recorder's memory
-//! under all kinds of traffic. [`replayer`] is the other: traffic on an exact grid is sent to a [`receiver`], and
-//! [`timing`] says how well it kept to its schedule. [`follow`] counts what a fleet sends together. [`faults`] breaks the
+//! under all kinds of traffic. [`replayer`] is the other: traffic on an exact grid is sent to a [`receiver`], in
+//! rounds with a sender that does nothing else, and [`timing`] says how well each kept to its schedule. [`follow`] counts what a fleet sends together. [`faults`] breaks the
 //! store under a steady load. [`listing`] looks at a long log. [`stop`] ends all of it early.
 
 pub mod binary;
@@ -18,6 +18,7 @@ pub mod idle;
 pub mod listing;
 pub mod load;
 pub mod machine;
+pub mod median;
 pub mod memory;
 pub mod receiver;
 pub mod recorder;

@@ -37,6 +37,9 @@ pub fn path(number: u32) -> String {
 
 const PREFIX: &str = "/n/";
 
+/// The body of every answer.
+pub const ANSWER: &[u8] = b"ok\n";
+
 impl Receiver {
     /// Starts one on a free port.
     pub fn start() -> anyhow::Result<Self> {
@@ -64,6 +67,11 @@ impl Receiver {
         self.addr
     }
 
+    /// How many have arrived since they were last taken.
+    pub fn count(&self) -> usize {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// What has arrived since the last call, in order of number.
     pub fn take(&self) -> Vec<Arrival> {
         let mut arrivals = std::mem::take(&mut *self.arrivals.lock().unwrap_or_else(PoisonError::into_inner));
@@ -83,7 +91,7 @@ async fn receive(
         noted.lock().unwrap_or_else(PoisonError::into_inner).push(Arrival { number, at });
     }
     request.into_body().collect().await?;
-    Ok(Response::new(Full::new(Bytes::from_static(b"ok\n"))))
+    Ok(Response::new(Full::new(Bytes::from_static(ANSWER))))
 }
 
 #[cfg(test)]

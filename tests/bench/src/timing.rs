@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use umbra_common::rate::Rate;
 
+use crate::median::median;
 use crate::receiver::Arrival;
 
 /// What a schedule of one rate came to.
@@ -29,13 +30,9 @@ impl Timing {
     pub fn of(arrivals: &[Arrival], rate: Rate) -> Option<Self> {
         let [first, .., last] = arrivals else { return None };
         let late = |a: &Arrival| a.at.as_secs_f64() - rate.due(u64::from(a.number)).as_secs_f64();
-        let median = |part: &[Arrival]| {
-            let mut all: Vec<f64> = part.iter().map(late).collect();
-            all.sort_by(f64::total_cmp);
-            all.get(all.len() / 2).copied().unwrap_or_default()
-        };
         let end = arrivals.len().div_ceil(20);
-        let slipped = median(&arrivals[arrivals.len() - end..]) - median(&arrivals[..end]);
+        let slipped =
+            median(arrivals[arrivals.len() - end..].iter().map(late))? - median(arrivals[..end].iter().map(late))?;
         let punctual = arrivals.iter().map(late).min_by(f64::total_cmp)?;
         let mut lags: Vec<f64> = arrivals.iter().map(|a| late(a) - punctual).collect();
         lags.sort_by(f64::total_cmp);
@@ -48,6 +45,22 @@ impl Timing {
             max: quantile(1000),
             drift: slipped / scheduled,
             worst_second: worst_second(arrivals, first.at, rate),
+        })
+    }
+
+    /// The median of each figure over rounds, but of `max` the largest. Nothing for no rounds.
+    pub fn over(rounds: &[Self]) -> Option<Self> {
+        let figure = |of: fn(&Self) -> f64| median(rounds.iter().map(of));
+        let time = |of: fn(&Self) -> Duration| {
+            median(rounds.iter().map(|round| of(round).as_secs_f64())).map(Duration::from_secs_f64)
+        };
+        Some(Self {
+            p50: time(|r| r.p50)?,
+            p99: time(|r| r.p99)?,
+            p999: time(|r| r.p999)?,
+            max: rounds.iter().map(|r| r.max).max()?,
+            drift: figure(|r| r.drift)?,
+            worst_second: figure(|r| r.worst_second)?,
         })
     }
 }
@@ -98,5 +111,17 @@ mod tests {
         // A tenth slower than asked.
         let slow = timing(|n| u64::from(n) * 100);
         assert!((slow.drift - 0.095).abs() < 1e-3 && slow.worst_second > 0.05, "{slow:?}");
+    }
+
+    #[test]
+    fn rounds_give_their_medians_and_the_latest_of_all() {
+        let round = |us: u64| {
+            let time = Duration::from_micros(us);
+            let share = us as f64 / 1e6;
+            Timing { p50: time, p99: time * 2, p999: time * 3, max: time * 4, drift: -share, worst_second: share }
+        };
+        let all = Timing::over(&[round(30), round(900), round(20)]).unwrap();
+        assert_eq!(all, Timing { max: Duration::from_micros(3600), ..round(30) });
+        assert_eq!(Timing::over(&[]), None);
     }
 }
