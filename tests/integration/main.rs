@@ -35,6 +35,7 @@ mod fairness;
 mod faults;
 mod follow_fleet;
 mod following;
+mod goodbyes;
 mod grpc;
 mod guards;
 mod handing_over;

@@ -48,6 +48,15 @@ impl SendError {
         }
     }
 
+    /// Whether the target says that it has not looked at the request, which may then be sent again (RFC 9113, 6.8 and 8.7):
+    /// its stream lies beyond the last one that a goodbye names, or was refused. Of streams up to that one, hyper says that
+    /// they broke.
+    fn is_unprocessed(&self) -> bool {
+        let Self::Http(error) = self else { return false };
+        h2_of(error)
+            .is_some_and(|h2| h2.is_remote() && (h2.is_go_away() || h2.reason() == Some(h2::Reason::REFUSED_STREAM)))
+    }
+
     /// Whether time was what failed, with the request under way.
     pub(super) fn is_timeout(&self) -> bool {
         matches!(self, Self::NoAnswer | Self::Timeout)
@@ -58,10 +67,13 @@ fn kind_of(error: &hyper::Error) -> SendFailure {
     if error.is_parse() || is_h2_protocol_error(error) { SendFailure::Protocol } else { SendFailure::Broken }
 }
 
+fn h2_of(error: &hyper::Error) -> Option<&h2::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
 fn is_h2_protocol_error(error: &hyper::Error) -> bool {
-    let Some(h2) = std::error::Error::source(error).and_then(|e| e.downcast_ref::<h2::Error>()) else { return false };
     // A reset that the target chose is its answer's end; what this side had to refuse is no HTTP.
-    h2.is_library() && h2.reason().is_some()
+    h2_of(error).is_some_and(|h2| h2.is_library() && h2.reason().is_some())
 }
 
 /// What is kept of an answer, beside its measure.
@@ -90,7 +102,7 @@ pub(super) struct Sent {
     pub(super) result: Result<Reply, Unanswered>,
 }
 
-/// Why there is no answer, and the request where it never left.
+/// Why there is no answer, and the request where it never left, or the target has not looked at it.
 pub(super) struct Unanswered {
     pub(super) error: SendError,
     pub(super) unsent: Option<Outgoing>,
@@ -105,7 +117,8 @@ impl Unanswered {
     }
 }
 
-/// A request that a connection did not take any more is tried again on another: this many times in all.
+/// A request that a connection did not take any more, or that the target did not look at, is tried again on another: this
+/// many times in all.
 const ATTEMPTS: usize = 3;
 
 /// How long a request may take.
@@ -146,7 +159,7 @@ pub(super) async fn send(
                 attempt += 1;
             }
             Err(Unanswered { error, unsent: unsent @ Some(_) }) => {
-                return Sent { at: None, result: Err(Unanswered { error, unsent }) };
+                return Sent { at: at.filter(|_| error.is_unprocessed()), result: Err(Unanswered { error, unsent }) };
             }
             result => return Sent { at, result },
         }
@@ -167,9 +180,10 @@ async fn connected<C>(
     Err(Unanswered { error: SendError::Connect(error), unsent: Some(request) })
 }
 
-/// The answer in time.
+/// The answer in time. A target that answers with no more than that it has not looked at the request gives the `copy` back.
 async fn answered(
     response: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RecordedBody>>>>,
+    copy: Option<Outgoing>,
     until: Until,
     sent_at: Instant,
     keep: Keep,
@@ -182,7 +196,9 @@ async fn answered(
         };
         let response = response.map_err(|mut failed| {
             let unsent = failed.take_message().map(Box::new);
-            Unanswered { error: SendError::Http(failed.into_error()), unsent }
+            let error = SendError::Http(failed.into_error());
+            let unsent = unsent.or_else(|| copy.filter(|_| error.is_unprocessed()));
+            Unanswered { error, unsent }
         })?;
         read(response, sent_at, keep).await.map_err(Unanswered::after)
     };
@@ -198,7 +214,7 @@ async fn over_h1(
 ) -> Result<Reply, Unanswered> {
     let (mut connection, request) = connected(connections.h1(), request, until).await?;
     let sent_at = *at.insert(Instant::now());
-    let answer = answered(connection.try_send_request(*request), until, sent_at, keep).await?;
+    let answer = answered(connection.try_send_request(*request), None, until, sent_at, keep).await?;
     connections.give_back(connection);
     Ok(answer)
 }
@@ -211,8 +227,9 @@ async fn over_h2(
     at: &mut Option<Instant>,
 ) -> Result<Reply, Unanswered> {
     let (room, request) = connected(connections.h2(), request, until).await?;
+    let copy = Some(request.clone());
     let sent_at = *at.insert(Instant::now());
-    let result = answered(room.sender().try_send_request(*request), until, sent_at, keep).await;
+    let result = answered(room.sender().try_send_request(*request), copy, until, sent_at, keep).await;
     // The dropped future has only reset a stream; the connection may be what does not answer.
     if result.as_ref().is_err_and(|unanswered| unanswered.error.is_timeout()) {
         room.distrust();
