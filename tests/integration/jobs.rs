@@ -1,6 +1,7 @@
 //! `replay --job`: a replay that goes on where it was, whatever ended it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,7 +14,7 @@ use umbra_tests::stores::TestStore;
 use umbra_tests::wait::eventually;
 
 use crate::both_stores::on_both_stores;
-use crate::programs::replayer;
+use crate::programs::{REPLAYER, replayer};
 
 /// `count` requests `/0`, `/1`, …, a millisecond apart, the last one a minute ago.
 fn sequence(count: u64) -> Vec<Exchange> {
@@ -281,4 +282,37 @@ fn several_targets_go_on_each_from_where_it_was() {
         assert_eq!(counts(receiver).len(), 1000);
     }
     eventually("both are done", || job.shown()["state"] == "done");
+}
+
+#[test]
+fn a_job_goes_on_from_another_directory() {
+    const COUNT: u64 = 900;
+    const CONNECTIONS: &str = "4";
+    let store = TestStore::sqlite();
+    store.write(&sequence(COUNT));
+    let receiver = Receiver::start();
+    let target = format!("staging={}", receiver.url());
+    let home = store.directory();
+    let below = home.join("below");
+    std::fs::create_dir(&below).unwrap();
+    let start = |from: &Path, url: &str| {
+        let shell = ["-c", "cd \"$0\" && exec \"$@\"", from.to_str().unwrap(), REPLAYER];
+        let own = ["replay", "--store", url, "--target", &target, "--from", "-1h", "--to", "+1h", "--rate", "600/s"];
+        let job = ["--job", "wanderer", "--resume", "--connections", CONNECTIONS];
+        Process::start("sh", &[&shell[..], &own, &job].concat(), &[])
+    };
+    let ways = [(home, "sqlite:traffic.db"), (&below, "sqlite:../traffic.db"), (Path::new("/"), store.url())];
+    for (from, url) in ways {
+        let process = start(from, url);
+        receiver.wait_for(receiver.count() + 200);
+        process.signal("KILL");
+        process.finish();
+    }
+    let elsewhere = start(&below, "sqlite:traffic.db").finish().expect(2).stderr;
+    assert!(elsewhere.contains("traffic.db"), "{elsewhere}");
+    assert!(!below.join("traffic.db").exists(), "another file is another store, not a new one");
+    start(home, "sqlite:./traffic.db").finish().expect(0);
+    let counts = counts(&receiver);
+    let twice: u32 = counts.values().map(|n| n - 1).sum();
+    assert!(counts.len() as u64 == COUNT && twice <= 3 * CONNECTIONS.parse::<u32>().unwrap(), "{twice} came twice");
 }

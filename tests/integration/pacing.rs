@@ -11,6 +11,7 @@ use umbra_tests::exchanges::get;
 use umbra_tests::replayer::{replay, run};
 use umbra_tests::stores::TestStore;
 
+use crate::both_stores::on_both_stores;
 use crate::programs::replayer;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -138,6 +139,42 @@ fn long_gaps_are_shortened_alike_for_all_shards() {
     let order: Vec<u32> = receiver.all().iter().map(|arrival| number(&arrival.target) / 20).collect();
     assert_eq!(order.len(), 60);
     assert!(order.is_sorted(), "one shard was a gap ahead of the other: {order:?}");
+}
+
+#[test]
+fn only_a_gap_that_all_partitions_have_is_one() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    // Each session is silent before and after its one request, and so are the partitions, in turns; all are from 4 to 7.
+    let store = TestStore::kafka();
+    let mut all = arrived([0, 1, 2, 3, 4, 7].map(|hours| HOUR * hours));
+    all.iter_mut().enumerate().for_each(|(n, exchange)| exchange.session = vec![n as u8].into());
+    store.write(&all);
+    let window = ["plan", "--store", store.url(), "--from", "-1day", "--to", "now"];
+    let (status, said) = run(&[&window[..], &["--skip-gaps", "2h"]].concat());
+    assert_eq!(status, ExitStatus::Done);
+    assert!(said.contains("gaps shortened by 1h") && said.contains("it would take 6h"), "{said}");
+}
+
+on_both_stores! {
+    fn nothing_is_waited_for_behind_the_last_request(store: &TestStore) {
+        /// The next slot's at the rate below.
+        const SLOT: f64 = 10.0;
+        store.write(&arrived([Duration::ZERO]));
+        let receiver = Arrivals::start();
+        let target = receiver.target("a");
+        let each_flag = [&["--shard", "1/2"][..], &["--shard", "2/2"], &["--max-rate", "6/m"], &["--loop", "1"]];
+        for flags in each_flag {
+            let report = replay(store, &[&["--target", &target, "--rate", "6/m"], flags].concat());
+            assert!(report.seconds < SLOT, "{flags:?}: {} s", report.seconds);
+            let ledger = &report.targets[0].ledger;
+            assert_eq!(ledger.state("answered") + ledger.reason("skipped", "other_shard"), 1, "{ledger}");
+        }
+        assert_eq!(receiver.count(), 3);
+        let none = ["--target", &target, "--rate", "6/m", "--where", "method == 'POST'"];
+        let report = replay(store, &none);
+        assert_eq!(report.targets[0].ledger.state("answered"), 0);
+        assert!(report.seconds < SLOT, "{} s", report.seconds);
+    }
 }
 
 #[test]
