@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::joined::{LITTLE, are_little, joined};
+
 /// The stream with a meter in it.
 #[derive(Debug)]
 pub(super) struct Metered<S> {
@@ -101,8 +103,40 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if are_little(parts) {
+            return self.poll_write(cx, joined(parts, &mut [0; LITTLE]));
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.meter.wrote(&written, |n| *n);
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn parts_come_whole_and_in_order_however_little_is_taken_at_once() {
+        for (second, taken) in [(48, 1 << 20), (48, 7), (LITTLE - 10, 100), (LITTLE - 9, 100), (3 * LITTLE, 1000)] {
+            let (near, mut far) = tokio::io::duplex(taken);
+            let mut stream = Metered::new(near);
+            let meter = stream.meter();
+            let (head, body) = ([1; 10], vec![2; second]);
+            let write = async {
+                let mut parts: &mut [io::IoSlice<'_>] = &mut [io::IoSlice::new(&head), io::IoSlice::new(&body)];
+                while !parts.is_empty() {
+                    let written = stream.write_vectored(parts).await.unwrap();
+                    io::IoSlice::advance_slices(&mut parts, written);
+                }
+                drop(stream);
+            };
+            let mut read = Vec::new();
+            let ((), end) = tokio::join!(write, far.read_to_end(&mut read));
+            end.unwrap();
+            assert_eq!(read, [&head[..], &body].concat());
+            assert_eq!(meter.moved(), read.len() as u64);
+        }
     }
 }

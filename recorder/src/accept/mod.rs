@@ -6,6 +6,7 @@ mod connection;
 mod executor;
 mod http1;
 mod http2;
+mod joined;
 mod listener;
 mod metered;
 mod pace;
