@@ -5,6 +5,7 @@
 //! head that the library gives ([`check_http2`]). RFC 9112 and RFC 9113 say why for each.
 
 mod arrived;
+mod charset;
 mod forwarded;
 mod frames;
 mod guarded;
