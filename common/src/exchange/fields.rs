@@ -21,12 +21,23 @@ impl Fields {
     ///
     /// A section holds at most 4 GiB; what would go beyond is not added, and `false` is returned.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> bool {
+        let start = self.bytes.len();
+        let name = name.as_ref();
+        let added = self.push_lower(name, value);
+        if added {
+            self.bytes[start..start + name.len()].make_ascii_lowercase();
+        }
+        added
+    }
+
+    /// Adds a field whose name is in lower case already, as libraries give them.
+    pub fn push_lower(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> bool {
         let (name, value) = (name.as_ref(), value.as_ref());
         let name_end = self.bytes.len() + name.len();
         let (Ok(name_at), Ok(value_at)) = (u32::try_from(name_end), u32::try_from(name_end + value.len())) else {
             return false;
         };
-        self.bytes.extend(name.iter().map(u8::to_ascii_lowercase));
+        self.bytes.extend_from_slice(name);
         self.bytes.extend_from_slice(value);
         self.ends.push((name_at, value_at));
         true

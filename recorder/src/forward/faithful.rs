@@ -138,7 +138,7 @@ fn with_names(head: &mut Vec<u8>, written: &[u8], came: &[u8]) -> Option<usize> 
     }
     let (mut lines, mut done, mut expected) = (Names::of(written)?, 0, 0);
     while let Some(own) = lines.next()? {
-        let is_own = |name: &&[u8]| name.len() == own.len() && name.eq_ignore_ascii_case(&written[own.clone()]);
+        let is_own = |name: &&[u8]| is_in_small_letters(name, &written[own.clone()]);
         // They mostly come in the same order.
         let (before, behind) = names[..count].split_at(expected);
         let Some(at) = behind.iter().chain(before).position(is_own) else { continue };
@@ -149,6 +149,11 @@ fn with_names(head: &mut Vec<u8>, written: &[u8], came: &[u8]) -> Option<usize> 
     }
     head.extend_from_slice(&written[done..lines.at]);
     Some(lines.at)
+}
+
+/// Whether a name of the library's, which are all in small letters, is this one.
+fn is_in_small_letters(name: &[u8], small: &[u8]) -> bool {
+    name.len() == small.len() && name.iter().zip(small).all(|(byte, small)| byte.to_ascii_lowercase() == *small)
 }
 
 /// Goes through the names of a sound head's fields; then `at` is behind the head.

@@ -1,6 +1,8 @@
 //! Fields that go no further than one connection (RFC 9110, 7.6.1), and those that a proxy adds.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+};
 use http::{HeaderMap, Version};
 use umbra_common::exchange::Scheme;
 
@@ -15,6 +17,8 @@ static HOP_BY_HOP: [HeaderName; HOPS] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+/// Their texts: whether a name is one of them is seldom more than a look at its length.
+const HOP_TEXTS: [&str; HOPS] = ["connection", "te", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"];
 const TE_AT: usize = 1;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -43,7 +47,7 @@ pub(super) fn strip(headers: &mut HeaderMap) -> bool {
     let mut found = [false; HOPS];
     let mut named = Vec::new();
     for (name, value) in headers.iter() {
-        let Some(at) = HOP_BY_HOP.iter().position(|hop| hop == name) else { continue };
+        let Some(at) = HOP_TEXTS.iter().position(|hop| *hop == name.as_str()) else { continue };
         found[at] = true;
         if *name == CONNECTION && !matches!(value.as_bytes(), b"keep-alive" | b"close") {
             // A client that names Host here would have the origin see none.
@@ -79,19 +83,19 @@ pub(super) fn take_trailers(headers: &mut HeaderMap, http2: bool) {
 
 /// Says who asked, by which protocol, and through whom.
 pub(super) fn add_forwarded(headers: &mut HeaderMap, client: &HeaderValue, scheme: Scheme, version: Version) {
-    let mut all = Vec::new();
-    for value in headers.get_all(&X_FORWARDED_FOR) {
-        all.extend_from_slice(value.as_bytes());
-        all.extend_from_slice(b", ");
+    match headers.entry(X_FORWARDED_FOR) {
+        Entry::Vacant(none) => _ = none.insert(client.clone()),
+        Entry::Occupied(mut before) => {
+            let mut all = Vec::new();
+            for value in before.iter() {
+                all.extend_from_slice(value.as_bytes());
+                all.extend_from_slice(b", ");
+            }
+            all.extend_from_slice(client.as_bytes());
+            // Values of valid fields, joined by a comma, are a valid value.
+            before.insert(HeaderValue::from_bytes(&all).unwrap_or_else(|_| client.clone()));
+        }
     }
-    let chain = if all.is_empty() {
-        client.clone()
-    } else {
-        all.extend_from_slice(client.as_bytes());
-        // Values of valid fields, joined by a comma, are a valid value.
-        HeaderValue::from_bytes(&all).unwrap_or_else(|_| client.clone())
-    };
-    headers.insert(X_FORWARDED_FOR, chain);
     headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(match scheme {
         Scheme::Http => "http",
         Scheme::Https => "https",
@@ -139,6 +143,11 @@ mod tests {
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["content-length", "host", "x-b"]);
+    }
+
+    #[test]
+    fn each_name_has_its_text() {
+        assert_eq!(HOP_BY_HOP.each_ref().map(HeaderName::as_str), HOP_TEXTS);
     }
 
     #[test]

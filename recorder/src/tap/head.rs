@@ -100,7 +100,7 @@ pub(crate) fn fields(map: &HeaderMap) -> Fields {
     let bytes = map.iter().map(|(n, v)| n.as_str().len() + v.len()).sum();
     let mut fields = Fields::with_capacity(map.len(), bytes);
     for (name, value) in map {
-        fields.push(name.as_str(), value.as_bytes());
+        fields.push_lower(name.as_str(), value.as_bytes());
     }
     fields
 }
