@@ -50,9 +50,7 @@ where
     });
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let pace = Pace::new(client, &watch, meter);
-    let ended = until_closed(Pin::new(&mut connection), seat, http1::Connection::graceful_shutdown, |cx| {
-        if watch.refusal().is_some() { Some(Cut::Refused) } else { pace.is_too_slow(cx) }
-    });
+    let ended = until_closed(Pin::new(&mut connection), seat, http1::Connection::graceful_shutdown, |cx| pace.cut(cx));
     let cut = match ended.await {
         Ok(Ok(())) => {
             let parts = connection.into_parts();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::metered::Meter;
 use crate::deadlines::Deadline;
-use crate::edge::Watch;
+use crate::edge::{Standing, Watch};
 use crate::serve::Client;
 
 /// Why a connection is ended before its client ends it.
@@ -63,15 +63,15 @@ impl<'a> Pace<'a> {
         Self { client, watch, meter, deadline, now: Cell::new(Doing::Nothing), moved: Cell::new(0) }
     }
 
-    fn doing(&self) -> Doing {
-        let is_answered = self.client.answers() > 0 || self.watch.has_head();
+    fn doing(&self, standing: Standing) -> Doing {
+        let is_answered = self.client.answers() > 0 || standing.has_head;
         if self.meter.is_blocked() {
             Doing::Taking
-        } else if is_answered && self.watch.is_in_body() {
+        } else if is_answered && standing.is_in_body {
             if self.meter.is_starved() { Doing::Body } else { Doing::Passing }
         } else if is_answered {
-            if self.watch.is_answering() { Doing::Passing } else { Doing::Answering }
-        } else if self.watch.is_in_head() {
+            if standing.is_answering { Doing::Passing } else { Doing::Answering }
+        } else if standing.is_in_head {
             Doing::Head
         } else {
             Doing::Nothing
@@ -89,9 +89,13 @@ impl<'a> Pace<'a> {
         }
     }
 
-    /// To be asked whenever the connection has been polled.
-    pub(super) fn is_too_slow(&self, cx: &Context<'_>) -> Option<Cut> {
-        let doing = self.doing();
+    /// Why the connection is to end, if so. To be asked whenever it has been polled.
+    pub(super) fn cut(&self, cx: &Context<'_>) -> Option<Cut> {
+        let standing = self.watch.standing();
+        if standing.is_refused {
+            return Some(Cut::Refused);
+        }
+        let doing = self.doing(standing);
         if self.now.replace(doing) != doing {
             self.restart(doing);
         }

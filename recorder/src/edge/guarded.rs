@@ -29,6 +29,21 @@ pub(crate) struct Guarded<S> {
 #[derive(Clone, Debug)]
 pub(crate) struct Watch(Arc<Shared>);
 
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// Nothing more is read.
+    pub(crate) is_refused: bool,
+    /// A request has passed that the library has not given yet.
+    pub(crate) has_head: bool,
+    /// A head has begun and not ended.
+    pub(crate) is_in_head: bool,
+    /// A body has begun and not ended.
+    pub(crate) is_in_body: bool,
+    /// An answer to the request that was taken last has begun.
+    pub(crate) is_answering: bool,
+}
+
 #[derive(Debug)]
 struct Shared {
     seen: Mutex<Seen>,
@@ -151,14 +166,16 @@ impl Watch {
         seen.answering && !seen.guard.was_at_head()
     }
 
-    /// Whether a head has begun and not ended.
-    pub(crate) fn is_in_head(&self) -> bool {
-        self.seen().guard.is_in_head()
-    }
-
-    /// Whether a body has begun and not ended.
-    pub(crate) fn is_in_body(&self) -> bool {
-        self.seen().guard.is_in_body()
+    /// What a connection's pace depends on, all at once: this is asked whenever anything happens to it.
+    pub(crate) fn standing(&self) -> Standing {
+        let seen = self.seen();
+        Standing {
+            is_refused: seen.refusal.is_some(),
+            has_head: seen.guard.has_head(),
+            is_in_head: seen.guard.is_in_head(),
+            is_in_body: seen.guard.is_in_body(),
+            is_answering: seen.answering && !seen.guard.was_at_head(),
+        }
     }
 }
 

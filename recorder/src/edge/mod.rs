@@ -17,7 +17,7 @@ mod wire;
 pub(crate) use arrived::{Arrived, Hints, takes_interim};
 pub(crate) use forwarded::client;
 pub(crate) use frames::{ErrorScope, Flood, FrameWatch, Framed, Refused};
-pub(crate) use guarded::{Guarded, Watch};
+pub(crate) use guarded::{Guarded, Standing, Watch};
 pub(crate) use refusal::Refusal;
 pub(crate) use wire::{Head, HeadLimits, HeadView, is_plain};
 

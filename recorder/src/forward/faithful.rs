@@ -60,10 +60,11 @@ impl Next {
     }
 
     fn take(&self) -> Option<Came> {
-        self.0.any.swap(false, Ordering::Relaxed).then(|| {
-            let mut head = self.0.head.lock().unwrap_or_else(PoisonError::into_inner);
-            head.take()
-        })?
+        if !self.0.any.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.0.any.store(false, Ordering::Relaxed);
+        self.0.head.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -221,9 +222,6 @@ impl<S> Faithful<S> {
     /// Puts another head in the place of the one that `parts` begin with, where that is wanted.
     fn replace(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<()> {
         self.next.0.busy.store(true, Ordering::Relaxed);
-        if !self.next.0.any.load(Ordering::Relaxed) {
-            return Ok(());
-        }
         let Some(came) = self.next.take() else { return Ok(()) };
         let mut rest = parts.iter().skip_while(|part| part.is_empty());
         let bytes = rest.next().map_or(&[][..], |part| part);

@@ -29,7 +29,7 @@ const BOUNDS: [u64; 17] = [
     60_000_000_000,
 ];
 
-/// Times, counted by buckets.
+/// Times, counted by buckets. One thread adds, any may read.
 #[derive(Debug, Default)]
 pub(crate) struct Histogram {
     /// The last is what is over all bounds.
@@ -41,9 +41,14 @@ impl Histogram {
     pub(crate) fn observe(&self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let at = BOUNDS.partition_point(|bound| *bound < nanos);
-        self.counts[at].fetch_add(1, Ordering::Relaxed);
-        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+        add(&self.counts[at], 1);
+        add(&self.nanos, nanos);
     }
+}
+
+/// Adds to what no other thread adds to: no need for an addition that none can interrupt, which costs ten times as much.
+pub(super) fn add(to: &AtomicU64, more: u64) {
+    to.store(to.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
 /// What one or several histograms hold together.

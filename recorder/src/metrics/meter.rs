@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::histogram::{Histogram, Sum};
+use super::histogram::{Histogram, Sum, add};
 
-/// One worker's figures.
+/// One worker's figures: only its thread adds to them.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     added: Histogram,
@@ -24,12 +24,12 @@ impl Meter {
 
     /// So many bytes of a request's body came.
     pub(crate) fn received(&self, bytes: usize) {
-        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        add(&self.received, bytes as u64);
     }
 
     /// So many bytes of a response's body went.
     pub(crate) fn sent(&self, bytes: usize) {
-        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        add(&self.sent, bytes as u64);
     }
 }
 
