@@ -76,18 +76,19 @@ impl Client {
     /// Answers an HTTP/1 request, whose head has passed the wire guard.
     pub(crate) async fn serve_http1(
         self: Rc<Self>,
-        request: Request<Incoming>,
+        parts: Box<Parts>,
+        body: Incoming,
         arrived: Arrived,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let under_way = Rc::clone(&self.answers);
-        let (parts, body) = request.into_parts();
         let asked = if arrived.asks_upgrade() && !self.is_sink() { Asked::by_upgrade(&parts.headers) } else { None };
+        let asked = asked.map(Box::new);
         if asked.is_none() {
             arrived.go_on();
         }
-        let head = RequestHead::wire(arrived.head.bytes.clone(), self.is_sink());
+        let head = |_: &Parts| RequestHead::wire(arrived.head.bytes.clone(), self.is_sink());
         let body = RequestBody::new(body);
-        let mut response = self.pass(parts, body, asked, Some(&arrived), |_| head).await;
+        let mut response = self.pass(parts, body, asked, Some(&arrived), head).await;
         arrived.is_answered();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             arrived.step_aside();
@@ -114,9 +115,9 @@ impl Client {
         let mut response = match edge::check_http2(&parts, HeadLimits::of(self.edge())) {
             Ok(()) => {
                 let body = RequestBody::watched(body, &pulse);
-                let asked = client_side.as_ref().and_then(|_| Asked::by_connect(&parts));
+                let asked = client_side.as_ref().and_then(|_| Asked::by_connect(&parts)).map(Box::new);
                 let head = |parts: &Parts| RequestHead::listed(parts, self.is_sink());
-                let answer = pin!(self.pass(parts, body, asked, None, head));
+                let answer = pin!(self.pass(Box::new(parts), body, asked, None, head));
                 self.unless_stopped(answer, &pulse).await
             }
             Err(refusal) => {
@@ -183,11 +184,12 @@ impl Client {
         self.worker.counters.refused(refusal);
     }
 
+    /// The request's way. What the library knows of it goes in a box: it would be copied, and held, at each step.
     async fn pass(
         &self,
-        parts: Parts,
+        parts: Box<Parts>,
         mut body: RequestBody,
-        asked: Option<Asked>,
+        asked: Option<Box<Asked>>,
         arrived: Option<&Arrived>,
         head: impl FnOnce(&Parts) -> RequestHead,
     ) -> Response<ResponseBody> {
@@ -284,7 +286,7 @@ impl Client {
         };
         let (head, body) = response.into_parts();
         if let Some(tap) = tap {
-            tap.response_head(&head);
+            tap.response_head(&head, Instant::now());
             tap.end(failure.ending());
         }
         Response::from_parts(head, body)

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -43,10 +45,11 @@ where
     let meter = stream.meter();
     let stream = Guarded::new(stream, limits);
     let watch = stream.watch();
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (parts, body) = request.into_parts();
         // One head for each request that the library makes of it, in order.
         // The library keeps room for the future between requests too: that of a box.
-        Box::pin(Rc::clone(client).serve_http1(request, watch.take()))
+        Box::pin(Rc::clone(client).serve_http1(Box::new(parts), body, watch.take()))
     });
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let pace = Pace::new(client, &watch, meter);

@@ -32,11 +32,11 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    line: Line,
+    line: Box<Line>,
     since: Instant,
 }
 
-/// A connection to the upstream.
+/// A connection to the upstream. In a box for as long as it is open: it goes from hand to hand with each exchange.
 #[derive(Debug)]
 struct Line {
     sender: SendRequest<RequestBody>,
@@ -50,7 +50,7 @@ struct Line {
 #[derive(Debug)]
 pub(super) struct Lease {
     pool: Rc<Pool>,
-    line: Line,
+    line: Box<Line>,
 }
 
 impl Pool {
@@ -61,22 +61,22 @@ impl Pool {
     /// Sends a request over a connection that is free, or a new one. `came`: the head that is to go out as it came.
     pub(super) async fn send(
         self: &Rc<Self>,
-        mut request: Request<RequestBody>,
-        came: Option<Came>,
+        mut request: Box<Request<RequestBody>>,
+        came: Option<&Came>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         loop {
             let (mut line, used) = match self.take(came.is_some()) {
                 Some(line) => (line, true),
                 None => (Box::pin(self.open()).await?, false),
             };
-            if let Some(came) = &came {
+            if let Some(came) = came {
                 line.next.set(came.clone());
             }
-            match line.sender.try_send_request(request).await {
+            match line.sender.try_send_request(*request).await {
                 Ok(response) => return Ok((response, Lease { pool: Rc::clone(self), line })),
                 // It never left: the upstream had closed a connection that seemed free.
                 Err(mut error) if used => match error.take_message() {
-                    Some(unsent) => request = unsent,
+                    Some(unsent) => *request = unsent,
                     None => return Err(Failure::Broken(error.into_error())),
                 },
                 Err(error) => return Err(Failure::Broken(error.into_error())),
@@ -84,7 +84,7 @@ impl Pool {
         }
     }
 
-    async fn open(&self) -> Result<Line, Failure> {
+    async fn open(&self) -> Result<Box<Line>, Failure> {
         let made = self.connector.http1().await?;
         let place = self.connector.place(made.address);
         let stream = Fresh::new(made.stream);
@@ -101,11 +101,11 @@ impl Pool {
                 tracing::debug!(%error, "an upstream connection broke");
             }
         });
-        Ok(Line { sender, next, look, place })
+        Ok(Box::new(Line { sender, next, look, place }))
     }
 
     /// The connection that was used last. `idle_only`: nothing of its last request may be on its way.
-    fn take(&self, idle_only: bool) -> Option<Line> {
+    fn take(&self, idle_only: bool) -> Option<Box<Line>> {
         let (mut idle, now) = (self.idle.borrow_mut(), self.deadlines.now());
         while let Some(last) = idle.pop() {
             let is_free = last.line.sender.is_ready() && (!idle_only || last.line.next.is_idle());
@@ -121,7 +121,7 @@ impl Pool {
         None
     }
 
-    fn put(&self, line: Line) {
+    fn put(&self, line: Box<Line>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MOST_IDLE {
             idle.push(Idle { line, since: self.deadlines.now() });

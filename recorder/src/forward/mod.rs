@@ -64,8 +64,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) scheme: Scheme,
     /// The request as it came, where that was by HTTP/1.
     pub(crate) arrived: Option<&'a Arrived>,
-    /// The other protocol that it asks for.
-    pub(crate) asked: Option<Asked>,
+    /// The other protocol that it asks for: few do, so that the others have no room for it.
+    pub(crate) asked: Option<Box<Asked>>,
 }
 
 impl Forwarder {
@@ -80,7 +80,7 @@ impl Forwarder {
     /// Where the protocol changes, the response has the upstream's side of the tunnel in its extensions.
     pub(crate) async fn forward(
         &self,
-        mut parts: Parts,
+        mut parts: Box<Parts>,
         mut body: RequestBody,
         sender: Sender<'_>,
     ) -> Result<(Response<ResponseBody>, Duration), Failure> {
@@ -111,11 +111,11 @@ impl Forwarder {
             }
             target::http1(&mut parts, &body)?;
         }
-        let mut request = Request::from_parts(parts, body);
+        let mut request = Box::new(Request::from_parts(*parts, body));
         interim::listen(&mut request, gate.as_ref(), hints);
         let asked = Instant::now();
         // Pinned here: passed on by value, it would be held several times over.
-        let answer = pin!(self.answer(http2, request, came));
+        let answer = pin!(self.answer(http2, request, came.as_ref()));
         let answered = match progress {
             None => self.deadlines.within(self.timeout, answer).await.unwrap_or(Err(Failure::ResponseTimeout)),
             Some(progress) => self.answer_to_body(answer, &progress, gate.as_ref()).await,
@@ -124,12 +124,12 @@ impl Forwarder {
             self.http2.distrust(self.timeout);
         }
         let (response, lease) = answered?;
-        let waited = asked.elapsed();
+        let begun = Instant::now();
         let (mut parts, incoming) = response.into_parts();
         if let Some(tap) = &tap {
-            tap.response_head(&parts);
+            tap.response_head(&parts, begun);
         }
-        let chosen = parts.headers.get(UPGRADE).cloned();
+        let chosen = handshake.as_ref().and_then(|_| parts.headers.get(UPGRADE).cloned());
         hop::strip(&mut parts.headers);
         match &handshake {
             Some(handshake) => handshake.read(&mut parts, http2, chosen)?,
@@ -144,7 +144,7 @@ impl Forwarder {
         }
         // What the client gets is its own connection's version; hyper sees to it.
         parts.version = Version::HTTP_11;
-        Ok((Response::from_parts(parts, ResponseBody::upstream(incoming, lease, gate, tap)), waited))
+        Ok((Response::from_parts(parts, ResponseBody::upstream(incoming, lease, gate, tap)), begun - asked))
     }
 
     /// By which protocol a request goes on.
@@ -168,8 +168,8 @@ impl Forwarder {
     async fn answer(
         &self,
         http2: bool,
-        request: Request<RequestBody>,
-        came: Option<Came>,
+        request: Box<Request<RequestBody>>,
+        came: Option<&Came>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         if http2 {
             let (response, stream) = self.http2.send(request).await?;

@@ -68,19 +68,19 @@ fn is_passed(protocol: &[u8]) -> bool {
 /// A handshake under way to the origin.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    asked: Asked,
+    asked: Box<Asked>,
     /// What an HTTP/1.1 client is to be told where the origin has not seen its key.
     accept: Option<HeaderValue>,
 }
 
 impl Handshake {
-    pub(super) fn new(asked: Asked) -> Self {
+    pub(super) fn new(asked: Box<Asked>) -> Self {
         Self { asked, accept: None }
     }
 
     /// Asks by HTTP/1.1. To be called when the fields of the client's hop are gone.
     pub(super) fn ask_http1(&mut self, parts: &mut Parts) -> Result<(), Failure> {
-        let protocols = match &self.asked {
+        let protocols = match &*self.asked {
             Asked::Upgrade(protocols) => protocols.clone(),
             Asked::Connect(_) if !self.asked.is_websocket() => return Err(Failure::NoTunnel),
             Asked::Connect(_) => {
@@ -100,7 +100,7 @@ impl Handshake {
 
     /// Asks by HTTP/2.
     pub(super) fn ask_http2(&mut self, parts: &mut Parts) -> Result<(), Failure> {
-        if let Asked::Upgrade(_) = self.asked {
+        if let Asked::Upgrade(_) = *self.asked {
             if !self.asked.is_websocket() || parts.method != Method::GET {
                 return Err(Failure::NoTunnel);
             }
@@ -122,7 +122,7 @@ impl Handshake {
             if http2 { head.status == StatusCode::OK } else { head.status == StatusCode::SWITCHING_PROTOCOLS };
         if !granted {
             // A success would be taken for a tunnel by whoever sent a CONNECT.
-            let is_connect = http2 || matches!(self.asked, Asked::Connect(_));
+            let is_connect = http2 || matches!(*self.asked, Asked::Connect(_));
             let is_tunnel = head.status == StatusCode::SWITCHING_PROTOCOLS || is_connect && head.status.is_success();
             return if is_tunnel { Err(Failure::Switched) } else { Ok(()) };
         }
@@ -131,7 +131,7 @@ impl Handshake {
             Some(chosen) if !http2 && self.allows(&chosen) => chosen,
             _ => return Err(Failure::Switched),
         };
-        match &self.asked {
+        match &*self.asked {
             Asked::Upgrade(_) => {
                 head.status = StatusCode::SWITCHING_PROTOCOLS;
                 head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -150,7 +150,7 @@ impl Handshake {
 
     /// Whether the origin may change to these protocols: each was asked for (RFC 9110, 7.8).
     fn allows(&self, chosen: &HeaderValue) -> bool {
-        let was_asked = |protocol: &[u8]| match &self.asked {
+        let was_asked = |protocol: &[u8]| match &*self.asked {
             Asked::Upgrade(asked) => tokens(asked).any(|a| a.eq_ignore_ascii_case(protocol)),
             Asked::Connect(asked) => asked.as_ref().eq_ignore_ascii_case(protocol),
         };

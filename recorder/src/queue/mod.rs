@@ -14,8 +14,8 @@ use umbra_common::ledger::DropReason;
 
 use crate::tap::Draft;
 
-/// What one hand-over carries.
-pub(crate) type Batch = Vec<Draft>;
+/// What one hand-over carries. A draft goes through several hands: only its address is copied.
+pub(crate) type Batch = Vec<Box<Draft>>;
 
 /// How long a record waits for others.
 const HAND_OVER: Duration = Duration::from_millis(10);
@@ -45,7 +45,7 @@ impl Outbox {
     }
 
     /// Adds a finished record.
-    pub(crate) fn push(&self, draft: Draft) {
+    pub(crate) fn push(&self, draft: Box<Draft>) {
         let mut batch = self.batch.borrow_mut();
         if batch.is_empty() {
             batch.reserve(self.usual.get());

@@ -65,7 +65,7 @@ impl StoreThread {
             return;
         }
         let (live, now) = (self.rules.live(), Instant::now());
-        records.extend(batch.into_iter().map(|draft| self.record(draft, live.redactor(), now)));
+        records.extend(batch.into_iter().map(|draft| self.record(*draft, live.redactor(), now)));
         self.store.append(records);
     }
 

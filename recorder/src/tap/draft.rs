@@ -77,7 +77,7 @@ impl Draft {
         charge(&mut self.permit, fields_len(&self.trailers))
     }
 
-    pub(crate) fn response_head(&mut self, head: &Parts) -> Result<(), NoRoom> {
+    pub(crate) fn response_head(&mut self, head: &Parts, at: Instant) -> Result<(), NoRoom> {
         if self.limits.responses == Responses::Off {
             return Ok(());
         }
@@ -86,7 +86,7 @@ impl Draft {
         self.response = Some(ResponseDraft {
             status: head.status.as_u16(),
             headers,
-            first_byte: self.started.elapsed(),
+            first_byte: at.saturating_duration_since(self.started),
             body: BodyCopy::default(),
             trailers: Fields::default(),
         });

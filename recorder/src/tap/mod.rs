@@ -38,7 +38,7 @@ pub(crate) struct Taps {
 #[derive(Debug)]
 struct Slot {
     /// Gone once the record was given up or written unfinished.
-    draft: Option<Draft>,
+    draft: Option<Box<Draft>>,
     holders: u32,
 }
 
@@ -49,7 +49,8 @@ impl Taps {
 
     /// Puts an exchange under way.
     pub(crate) fn open(self: &Rc<Self>, draft: Draft) -> Tap {
-        let key = self.open.borrow_mut().insert(Slot { draft: Some(draft), holders: 1 });
+        let draft = Some(Box::new(draft));
+        let key = self.open.borrow_mut().insert(Slot { draft, holders: 1 });
         Tap { taps: Rc::clone(self), key }
     }
 
@@ -108,8 +109,9 @@ impl Tap {
         });
     }
 
-    pub(crate) fn response_head(&self, head: &Parts) {
-        self.keep(|draft| draft.response_head(head));
+    /// The response's head was there at `at`.
+    pub(crate) fn response_head(&self, head: &Parts, at: Instant) {
+        self.keep(|draft| draft.response_head(head, at));
     }
 
     pub(crate) fn response_data(&self, chunk: &[u8]) {

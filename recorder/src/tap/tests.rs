@@ -80,7 +80,7 @@ impl Bench {
 
 fn answer(tap: &Tap) {
     let response = Response::builder().status(201).header("x", "y").body(()).unwrap();
-    tap.response_head(&response.into_parts().0);
+    tap.response_head(&response.into_parts().0, Instant::now());
 }
 
 #[test]

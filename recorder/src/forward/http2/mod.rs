@@ -100,16 +100,16 @@ impl Channel {
     /// Sends a request as a stream of a connection that has room.
     pub(super) async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        mut request: Box<Request<RequestBody>>,
     ) -> Result<(Response<Incoming>, Stream), Failure> {
         let mut tries = 1;
         loop {
             let (mut sender, stream) = self.slot().await?;
-            match sender.try_send_request(request).await {
+            match sender.try_send_request(*request).await {
                 Ok(response) => return Ok((response, stream)),
                 Err(mut error) => match error.take_message() {
                     // It never left: the connection was just ending, as with GOAWAY.
-                    Some(unsent) if tries < MOST_TRIES => (request, tries) = (unsent, tries + 1),
+                    Some(unsent) if tries < MOST_TRIES => (*request, tries) = (unsent, tries + 1),
                     _ => return Err(Failure::Broken(error.into_error())),
                 },
             }
