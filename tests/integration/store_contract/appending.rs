@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use umbra_common::store::{StoreHealth, StoreState, open_append};
 use umbra_common::time::Window;
-use umbra_tests::wait::eventually;
 
-use super::fresh::{Fresh, records};
+use super::fresh::{Fresh, records, tended};
 use super::samples::{at, every_10_ms, large, noon};
 use super::tally::Tally;
 
@@ -28,7 +27,7 @@ fn receipts_are_consumed_while_the_store_stays_open(store: &Fresh) {
     let tally = Tally::default();
     let mut appender = store.appender();
     appender.append(&mut records(&every_10_ms(10), &tally));
-    eventually("all receipts", || tally.now().stored == 10);
+    tended(&mut appender, "all receipts", || tally.now().stored == 10);
     appender.close(Duration::ZERO);
     assert!(tally.now().is_settled());
 }
@@ -61,7 +60,7 @@ fn health_follows_the_writes(store: &Fresh) {
     let mut appender = open_append(&store.config, std::sync::Arc::clone(&health)).unwrap();
     assert_eq!(health.get().0, StoreState::Unknown);
     appender.append(&mut records(&every_10_ms(1), &tally));
-    eventually("the store is up", || health.get().0 == StoreState::Up);
+    tended(&mut appender, "the store is up", || health.get().0 == StoreState::Up);
     appender.close(Duration::from_secs(10));
     assert_eq!(tally.now().stored, 1);
 }

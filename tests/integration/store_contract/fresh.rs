@@ -10,7 +10,7 @@ use umbra_common::store::{
 };
 use umbra_common::time::{Timestamp, Window};
 use umbra_tests::kafka::Kafka;
-use umbra_tests::wait::DEADLINE;
+use umbra_tests::wait::{DEADLINE, eventually};
 
 use super::tally::{Tally, Ticket};
 
@@ -22,6 +22,15 @@ pub(super) struct Fresh {
 }
 
 pub(super) type Appender = Box<dyn Append<Ticket>>;
+
+/// Waits as the recorder does: the store is tended meanwhile.
+#[track_caller]
+pub(super) fn tended(appender: &mut Appender, what: &str, mut condition: impl FnMut() -> bool) {
+    eventually(what, || {
+        appender.tend();
+        condition()
+    });
+}
 
 impl Fresh {
     pub(super) fn sqlite() -> Self {

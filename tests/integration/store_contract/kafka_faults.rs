@@ -9,7 +9,7 @@ use umbra_tests::kafka::{Kafka, topic_on};
 use umbra_tests::ports::Refusing;
 use umbra_tests::wait::{DEADLINE, eventually};
 
-use super::fresh::{Fresh, records};
+use super::fresh::{Fresh, records, tended};
 use super::kafka_meddling::{delete_records_before, delete_topic, in_a_transaction};
 use super::samples::every_10_ms;
 use super::tally::Tally;
@@ -30,7 +30,7 @@ fn without_brokers_records_are_lost_one_by_one_and_the_health_says_why() {
     appender.append(&mut records(&every_10_ms(100), &tally));
     appender.tend();
     assert!(begun.elapsed() < Duration::from_millis(500), "appending waits for nobody");
-    eventually("all receipts", || tally.now().is_settled());
+    tended(&mut appender, "all receipts", || tally.now().is_settled());
     assert_eq!(tally.now().lost.get("timeout"), Some(&100), "{:?}", tally.now());
     let (state, _, why) = health.get();
     assert_eq!(state, StoreState::Down);
@@ -42,8 +42,8 @@ fn without_brokers_records_are_lost_one_by_one_and_the_health_says_why() {
 fn without_brokers_the_health_is_down_before_any_record() {
     let refusing = Refusing::new();
     let health = Arc::new(StoreHealth::new());
-    let appender = open_append::<super::tally::Ticket>(&nowhere(&refusing).config, Arc::clone(&health)).unwrap();
-    eventually("down", || health.get().0 == StoreState::Down);
+    let mut appender = open_append::<super::tally::Ticket>(&nowhere(&refusing).config, Arc::clone(&health)).unwrap();
+    tended(&mut appender, "down", || health.get().0 == StoreState::Down);
     appender.close(Duration::ZERO);
 }
 
@@ -111,7 +111,7 @@ fn a_topic_that_is_deleted_is_made_again() {
     let tally = Tally::default();
     let mut appender = store.appender();
     appender.append(&mut records(&every_10_ms(10), &tally));
-    eventually("the first are stored", || tally.now().stored == 10);
+    tended(&mut appender, "the first are stored", || tally.now().stored == 10);
 
     delete_topic(&store);
     eventually("recording resumes", || {

@@ -9,7 +9,7 @@ use umbra_common::time::Window;
 use umbra_tests::kafka::Broker;
 use umbra_tests::wait::{DEADLINE, eventually};
 
-use super::fresh::{Fresh, records, take};
+use super::fresh::{Fresh, records, take, tended};
 use super::samples::{at, every_10_ms, large};
 use super::tally::Tally;
 
@@ -21,20 +21,19 @@ fn a_broker_that_comes_back_is_written_to_and_followed_again() {
     let health = Arc::new(StoreHealth::new());
     let tally = Tally::default();
     let mut appender = open_append(&store.config, Arc::clone(&health)).unwrap();
-    let mut append = |count| appender.append(&mut records(&every_10_ms(count), &tally));
-    append(10);
-    eventually("the first are stored", || tally.now().stored == 10);
+    appender.append(&mut records(&every_10_ms(10), &tally));
+    tended(&mut appender, "the first are stored", || tally.now().stored == 10);
     let mut follower = store.follow("comes-back", Start::Earliest);
     assert_eq!(take(&mut *follower, 10).len(), 10);
 
     broker.stop();
-    append(10);
-    eventually("those without a broker are lost", || tally.now().lost() == 10);
+    appender.append(&mut records(&every_10_ms(10), &tally));
+    tended(&mut appender, "those without a broker are lost", || tally.now().lost() == 10);
     assert_eq!(health.get().0, StoreState::Down);
 
     broker.restart();
     eventually("recording resumes", || {
-        append(1);
+        appender.append(&mut records(&every_10_ms(1), &tally));
         tally.now().stored > 10
     });
     assert_eq!(health.get().0, StoreState::Up);
@@ -55,14 +54,14 @@ fn a_broker_that_answers_nothing_holds_nobody_up() {
     let tally = Tally::default();
     let mut appender = store.appender();
     appender.append(&mut records(&every_10_ms(10), &tally));
-    eventually("the first are stored", || tally.now().stored == 10);
+    tended(&mut appender, "the first are stored", || tally.now().stored == 10);
 
     broker.pause();
     appender.append(&mut records(&every_10_ms(100), &tally));
     appender.tend();
     // An append that waited for the broker would not be back before its records are given up.
     assert_eq!(tally.now().lost(), 0, "{:?}", tally.now());
-    eventually("those are given up", || tally.now().lost() == 100);
+    tended(&mut appender, "those are given up", || tally.now().lost() == 100);
     let error = Store::open(&store.config).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
 

@@ -35,6 +35,11 @@ impl<R: Receipt> Deliveries<R> {
         self.pending.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How many messages have not been reported yet.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.load(Ordering::Relaxed)
+    }
+
     /// Ends a message that was not confirmed.
     pub(super) fn lost(&self, ticket: Ticket<R>, error: &KafkaError) {
         let loss = loss(error);
@@ -79,7 +84,7 @@ impl<R: Receipt> ClientContext for Deliveries<R> {
         self.trouble.note(&error, reason);
         let all_down = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
         // Brokers close idle connections; without a record that waits, that is no outage.
-        let waiting = self.pending.load(Ordering::Relaxed) > 0 || self.health.get().0 == StoreState::Unknown;
+        let waiting = self.pending() > 0 || self.health.get().0 == StoreState::Unknown;
         let why = || self.trouble.last().unwrap_or_else(|| reason.to_owned());
         if trouble::is_unauthorized(&error) {
             self.health.down(why());

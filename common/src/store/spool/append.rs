@@ -23,6 +23,8 @@ pub(super) struct Spooled<R> {
     returned: Arc<Returned<R>>,
     /// When the store was last looked after.
     tended: Instant,
+    /// When the files were last made sure of.
+    synced: Instant,
 }
 
 impl<R: Receipt> Spooled<R> {
@@ -33,7 +35,8 @@ impl<R: Receipt> Spooled<R> {
         health: Arc<StoreHealth>,
     ) -> Self {
         let (mark, returned) = (config.mark.bytes(), Returned::new());
-        Self { store, files, health, mark, returned, tended: Instant::now() }
+        let now = Instant::now();
+        Self { store, files, health, mark, returned, tended: now, synced: now }
     }
 
     /// Whether new records queue up in the files.
@@ -75,9 +78,12 @@ impl<R: Receipt> Append<R> for Spooled<R> {
     }
 
     fn tend(&mut self) {
-        if self.tended.elapsed() >= TEND_EVERY {
+        if self.tended.elapsed() >= self.store.tend_every() {
             self.tended = Instant::now();
             self.store.tend();
+        }
+        if self.synced.elapsed() >= TEND_EVERY {
+            self.synced = Instant::now();
             self.files.sync();
         }
         self.files.take_back(&self.returned);
@@ -85,7 +91,7 @@ impl<R: Receipt> Append<R> for Spooled<R> {
     }
 
     fn tend_every(&self) -> Duration {
-        if self.files.are_empty() { TEND_EVERY } else { DRAIN_EVERY }
+        if self.files.are_empty() { self.store.tend_every() } else { DRAIN_EVERY }
     }
 
     fn close(self: Box<Self>, deadline: Duration) {
