@@ -2,12 +2,16 @@
 //!
 //! Requests are sent one by one at their times. h2load's `--rps` sends what has become due every ten milliseconds, on all
 //! connections together: a full load with pauses, whose latency is that of the queue which it makes itself.
+//!
+//! The ways take turns of half a second. A machine that is shared stands still now and then, for some milliseconds and with
+//! everything on it: one such pause decides the 99th percentile of the seconds around it, whatever the way. So each way's
+//! figures are the medians of its turns, and that of all requests together stands beside them.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use umbra_tests::load::{SteadyLoad, percentile};
+use umbra_tests::load::{Sample, SteadyLoad, percentile};
 
 use crate::load::Load;
 use crate::stop::Stop;
@@ -15,46 +19,69 @@ use crate::stop::Stop;
 /// As plain as wrk's.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
-/// One way to the upstream, and what requests took on it: medians over rounds.
+/// What one turn measures.
+const TURN: Duration = Duration::from_millis(500);
+/// Before it: connections are made, and the load's threads begin.
+const WARM_UP: Duration = Duration::from_millis(200);
+const TURNS_A_SECOND: u32 = 2;
+
+/// One way to the upstream, and what requests took on it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Way {
     /// Where it leads through.
     pub name: String,
     at: SocketAddr,
-    rounds: Vec<(Duration, Duration)>,
-    /// Requests that failed, over all rounds.
-    pub failed: u64,
+    turns: Vec<Turn>,
+    samples: Vec<Sample>,
+}
+
+/// What requests took in one turn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Turn {
+    p50: Duration,
+    p99: Duration,
 }
 
 impl Way {
     /// A way that has not been measured yet.
     pub fn new(name: impl Into<String>, at: SocketAddr) -> Self {
-        Self { name: name.into(), at, rounds: Vec::new(), failed: 0 }
+        Self { name: name.into(), at, turns: Vec::new(), samples: Vec::new() }
     }
 
-    /// The median of the median latency, and of the 99th percentile.
-    fn latency(&self) -> (Duration, Duration) {
-        let median = |pick: fn(&(Duration, Duration)) -> Duration| {
-            let mut all: Vec<_> = self.rounds.iter().map(pick).collect();
-            all.sort();
-            all.get(all.len() / 2).copied().unwrap_or_default()
-        };
-        (median(|r| r.0), median(|r| r.1))
+    fn add(&mut self, samples: Vec<Sample>) {
+        let of_all = |percent| percentile(percent, &samples).unwrap_or_default();
+        self.turns.push(Turn { p50: of_all(50), p99: of_all(99) });
+        self.samples.extend(samples);
+    }
+
+    /// The median over the turns.
+    fn median(&self, pick: fn(&Turn) -> Duration) -> Duration {
+        let mut all: Vec<_> = self.turns.iter().map(pick).collect();
+        all.sort();
+        all.get(all.len() / 2).copied().unwrap_or_default()
+    }
+
+    /// The 99th percentile of all requests.
+    fn p99_of_all(&self) -> Duration {
+        percentile(99, &self.samples).unwrap_or_default()
+    }
+
+    fn failed(&self) -> usize {
+        self.samples.iter().filter(|sample| !sample.good).count()
     }
 }
 
-/// Loads every way in turn, at `rate` requests in a second over all connections.
+/// Loads the ways by turns, each for `rounds` times the load's seconds, at `rate` requests in a second over all connections.
 pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop) -> anyhow::Result<()> {
     let Load { concurrency, seconds } = load;
-    for _ in 0..rounds {
+    eprintln!("at {rate} requests/s, by turns");
+    for _ in 0..rounds * seconds * TURNS_A_SECOND {
         for way in &mut *ways {
-            eprintln!("at {rate} requests/s: {}", way.name);
             let steady = SteadyLoad::start(way.at, concurrency, rate, REQUEST);
-            stop.pass(Duration::from_secs(seconds.into()))?;
-            let samples = steady.finish();
-            let of_all = |percent| percentile(percent, &samples).unwrap_or_default();
-            way.rounds.push((of_all(50), of_all(99)));
-            way.failed += samples.iter().filter(|sample| !sample.good).count() as u64;
+            stop.pass(WARM_UP + TURN)?;
+            let mut samples = steady.finish();
+            samples.retain(|sample| sample.due >= WARM_UP);
+            way.add(samples);
         }
     }
     Ok(())
@@ -72,20 +99,27 @@ pub struct Report<'a> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((straight, through)) = self.ways.split_first() else { return Ok(()) };
-        let (p50, p99) = straight.latency();
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        writeln!(f, "At {} requests/s, half of what the recorder reached:", self.rate)?;
-        writeln!(f, "  {}: p50 {:.2} ms, p99 {:.2} ms", straight.name, ms(p50), ms(p99))?;
+        writeln!(
+            f,
+            "At {} requests/s, half of what the recorder reached, by turns of half a second; medians of {} turns each:",
+            self.rate,
+            straight.turns.len()
+        )?;
+        let line = |way: &Way| {
+            let (p50, p99) = (way.median(|turn| turn.p50), way.median(|turn| turn.p99));
+            let all = ms(way.p99_of_all());
+            format!("{}: p50 {:.2} ms, p99 {:.2} ms (of all requests {all:.2} ms)", way.name, ms(p50), ms(p99))
+        };
+        writeln!(f, "  {}", line(straight))?;
         for way in through {
-            let (own50, own99) = way.latency();
             writeln!(
                 f,
-                "  {}: p50 {:.2} ms, p99 {:.2} ms; added p99 {:+.2} ms (bound: 1); {} failed",
-                way.name,
-                ms(own50),
-                ms(own99),
-                ms(own99) - ms(p99),
-                way.failed
+                "  {}; added p99 {:+.2} ms (bound: 1), of all requests {:+.2} ms; {} failed",
+                line(way),
+                ms(way.median(|turn| turn.p99)) - ms(straight.median(|turn| turn.p99)),
+                ms(way.p99_of_all()) - ms(straight.p99_of_all()),
+                way.failed()
             )?;
         }
         Ok(())
@@ -96,15 +130,32 @@ impl fmt::Display for Report<'_> {
 mod tests {
     use super::*;
 
+    fn way(name: &str, turns: &[&[u64]]) -> Way {
+        let mut way = Way::new(name, ([127, 0, 0, 1], 1).into());
+        for turn in turns {
+            let sample = |ms: &u64| Sample { due: Duration::ZERO, took: Duration::from_millis(*ms), good: *ms < 90 };
+            way.add(turn.iter().map(sample).collect());
+        }
+        way
+    }
+
     #[test]
     fn what_a_way_adds_is_over_the_straight_one() {
-        let way = |name: &str, p99: &[u64]| {
-            let mut way = Way::new(name, ([127, 0, 0, 1], 1).into());
-            way.rounds = p99.iter().map(|ms| (Duration::from_millis(1), Duration::from_millis(*ms))).collect();
-            way
-        };
-        let ways = [way("straight", &[3, 2, 9]), way("Umbra", &[4, 4, 5])];
+        let ways = [way("straight", &[&[3], &[2], &[9]]), way("Umbra", &[&[4], &[4], &[5]])];
         let text = Report { rate: 1000, ways: &ways }.to_string();
-        assert!(text.contains("Umbra: p50 1.00 ms, p99 4.00 ms; added p99 +1.00 ms"), "{text}");
+        assert!(text.contains("medians of 3 turns"), "{text}");
+        assert!(text.contains("straight: p50 3.00 ms, p99 3.00 ms (of all requests 3.00 ms)"), "{text}");
+        assert!(text.contains("Umbra: p50 4.00 ms, p99 4.00 ms"), "{text}");
+        assert!(text.contains("added p99 +1.00 ms (bound: 1), of all requests +1.00 ms; 0 failed"), "{text}");
+    }
+
+    #[test]
+    fn one_pause_of_the_machine_is_in_the_figure_of_all_requests_and_not_in_the_median() {
+        let (still, mut during) = ([1; 100], [1; 100]);
+        during[50..55].fill(95);
+        let paused = way("paused", &[&still, &during, &still]);
+        assert_eq!(paused.median(|turn| turn.p99), Duration::from_millis(1));
+        assert_eq!(paused.p99_of_all(), Duration::from_millis(95));
+        assert_eq!(paused.failed(), 5);
     }
 }
