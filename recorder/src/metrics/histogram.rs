@@ -29,7 +29,7 @@ const BOUNDS: [u64; 17] = [
     60_000_000_000,
 ];
 
-/// Times, counted by buckets. One thread adds, any may read.
+/// Times, counted by buckets. Any thread may read.
 #[derive(Debug, Default)]
 pub(crate) struct Histogram {
     /// The last is what is over all bounds.
@@ -38,12 +38,24 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
+    /// Counts a time, where only one thread ever does.
     pub(crate) fn observe(&self, time: Duration) {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let at = BOUNDS.partition_point(|bound| *bound < nanos);
+        let (at, nanos) = bucket(time);
         add(&self.counts[at], 1);
         add(&self.nanos, nanos);
     }
+
+    /// Counts a time, where several threads do.
+    pub(crate) fn observe_shared(&self, time: Duration) {
+        let (at, nanos) = bucket(time);
+        self.counts[at].fetch_add(1, Ordering::Relaxed);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+fn bucket(time: Duration) -> (usize, u64) {
+    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    (BOUNDS.partition_point(|bound| *bound < nanos), nanos)
 }
 
 /// Adds to what no other thread adds to: no need for an addition that none can interrupt, which costs ten times as much.
