@@ -13,7 +13,7 @@ use super::astray::Astray;
 use super::group::Group;
 use super::join::Joiner;
 use super::settings::{Role, Settings, refused};
-use super::trouble;
+use super::{trouble, waiting};
 use crate::store::{Follow, Next, Position, Share, StoreError, Stored};
 
 /// While brokers are away, that is said this often.
@@ -69,7 +69,7 @@ impl Follower {
             if let Some(stored) = self.joiner.next_given_up() {
                 return Ok(Next::Record(stored));
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = waiting::left(until);
             let polled = self.consumer.poll(left);
             let (failure, lost) = self.consumer.client().context().news();
             lost.into_iter().for_each(|partition| self.joiner.forget(partition));

@@ -14,6 +14,7 @@ use super::metadata::unreachable;
 use super::partition::{Progress, Step};
 use super::settings::{Role, Settings, refused};
 use super::trouble::{self, Plain};
+use super::waiting;
 use crate::store::{KafkaUrl, Next, Plan, Position, Read, StoreError, Stored};
 
 /// After so many times what a broker has for an answer without anything the read has failed, whatever the brokers say.
@@ -224,7 +225,7 @@ impl Reader {
             if self.partitions.values().all(Progress::has_ended) {
                 return Ok(Next::End);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = waiting::left(until);
             if let Some(stored) = self.event(left)? {
                 return Ok(Next::Record(stored));
             }
