@@ -1,4 +1,5 @@
-//! The flags of each subcommand: everything optional, so that the environment and a file can stand below them.
+//! The flags of each subcommand: everything optional, so that the environment and a file can stand below them. Groups that go
+//! together are named in each, since serde refuses the known keys of a group within a group where it refuses unknown ones.
 
 use std::path::PathBuf;
 
