@@ -75,6 +75,10 @@ struct Known {
 }
 
 impl Progress {
+    /// What a record takes in here that has been read and has not ended: its spot, its offset and its index, in trees whose
+    /// nodes are half full.
+    pub(crate) const PER_RECORD: usize = 2 * (size_of::<Spot>() + size_of::<i64>() + size_of::<u64>());
+
     /// Of a job that begins.
     pub(crate) fn new(order: Order, lengths: &Lengths) -> Arc<Self> {
         let known =

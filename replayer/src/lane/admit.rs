@@ -61,6 +61,8 @@ pub(crate) struct Origin {
     pub(crate) spot: Spot,
     /// Whether an earlier run may have sent it.
     pub(crate) again: bool,
+    /// What a job keeps of it until it has ended, in bytes.
+    pub(crate) kept: usize,
 }
 
 impl Candidate {
@@ -74,7 +76,7 @@ impl Candidate {
 impl Footprint for Candidate {
     fn footprint(&self) -> usize {
         match self {
-            Self::Here(exchange, ..) => exchange.footprint(),
+            Self::Here(exchange, _, origin) => exchange.footprint() + origin.kept,
             Self::Elsewhere(..) | Self::Before(..) => 0,
         }
     }
@@ -107,8 +109,8 @@ impl Admit {
         }
         let origin = match self.history.as_ref().map(|history| history.admit(spot)) {
             Some(Err(before)) => return Admitted::Wanted(arrival, Candidate::Before(account, before)),
-            Some(Ok(again)) => Origin { spot, again },
-            None => Origin { spot, again: false },
+            Some(Ok(again)) => Origin { spot, again, kept: Progress::PER_RECORD },
+            None => Origin { spot, again: false, kept: 0 },
         };
         // What waits for its turn needs the recorded answer's head only, but for carry rules.
         if let Some(response) = exchange.response.as_mut().filter(|_| !self.keeps_bodies) {
@@ -166,5 +168,33 @@ impl History {
             }
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use umbra_common::store::{PartitionPlan, Plan};
+
+    use super::*;
+    use crate::job::Order;
+    use crate::testing::exchange;
+
+    #[test]
+    fn what_a_job_keeps_of_a_record_is_memory_like_the_record() {
+        let window = Window::new(Timestamp::ZERO, Timestamp::LAST).unwrap();
+        let lengths = Lengths::of(&Plan { window, partitions: vec![PartitionPlan { partition: 0, from: 0, to: 10 }] });
+        let progress = Progress::new(Order::Offset, &lengths);
+        let history = History { progress, saved: None, lengths, delivery: Delivery::default() };
+        let footprint = |history| {
+            let (filter, ledger) = (Filter::default(), Ledger::new());
+            let admit = Admit { window, filter, shard: None, portion: None, keeps_bodies: false, ledger, history };
+            let position = Position { partition: 0, offset: 3 };
+            let admitted = admit.admit(Stored { position, size: 0, exchange: Ok(exchange("/", Duration::ZERO)) }, 0);
+            let Admitted::Wanted(_, candidate) = admitted else { panic!("{:?} is not wanted", position) };
+            candidate.footprint()
+        };
+        assert_eq!(footprint(Some(history)), footprint(None) + Progress::PER_RECORD);
     }
 }

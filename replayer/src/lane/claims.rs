@@ -23,6 +23,10 @@ use crate::target::Shot;
 
 /// How long before its due time a request is claimed: longer than a store takes to confirm a checkpoint.
 const LEAD: Duration = Duration::from_millis(100);
+/// How long before a start that was asked for the first are claimed: the lane is filled with them before its clock starts.
+const LEAD_OF_START: Duration = Duration::from_millis(500);
+/// A feeder that reads at full speed gives more within this time.
+const MOMENT: Duration = Duration::from_millis(25);
 /// Claims are gathered for this long, so that checkpoints do not follow each other at the rate of requests.
 const GATHER: Duration = Duration::from_millis(10);
 /// What has ended is kept at least this often while nothing is claimed.
@@ -69,7 +73,8 @@ impl Expected {
     fn look(&self) -> impl FnMut(Slot) -> bool + '_ {
         let soon = Instant::now() + LEAD;
         let start = self.line.start();
-        let starts_soon = start.is_some() || self.line.at().is_none_or(|at| at <= Timestamp::now().after(LEAD));
+        let starts_soon =
+            start.is_some() || self.line.at().is_none_or(|at| at <= Timestamp::now().after(LEAD_OF_START));
         // Under another pace than the one that was asked for, all that may be in doubt is claimed.
         let is_replaced = self.control.version() > 0 && self.control.orders().pace.is_some();
         move |slot| {
@@ -83,6 +88,24 @@ impl Expected {
                 (Some(due), None) => starts_soon && due <= LEAD,
             }
         }
+    }
+}
+
+/// What is due soon after the start is claimed at once and before it: the clock starts when nothing more has come for a
+/// moment, and what a slow store confirms after that would be late.
+#[derive(Default)]
+struct Gathering {
+    count: usize,
+    grown: Option<Instant>,
+}
+
+impl Gathering {
+    /// Whether more than the `count` that wait may come in a moment.
+    fn goes_on(&mut self, count: usize, now: Instant) -> bool {
+        if count != self.count {
+            (self.count, self.grown) = (count, Some(now));
+        }
+        self.grown.is_some_and(|grown| now.saturating_duration_since(grown) < MOMENT)
     }
 }
 
@@ -118,11 +141,15 @@ impl Claims {
     fn hand_on(&mut self, relay: &Relay<Option<Ticket>>, stop: &Stop) -> Result<(), RunError> {
         let mut waiting = Waiting::new();
         let mut has_ended = false;
+        let mut gathering = Gathering::default();
         while !(stop.is_stopped() || has_ended && waiting.is_empty()) {
             has_ended |= !self.take(&mut waiting, relay);
             let room = self.progress.room(self.most);
             let (count, needed) = self.due(&waiting, room);
-            if count == 0 || !self.is_worth_it(needed, room) {
+            let may_grow =
+                !has_ended && count == waiting.len() && count < self.most && self.course.line.start().is_none();
+            let gathers = may_grow && gathering.goes_on(count, Instant::now());
+            if count == 0 || gathers || !self.is_worth_it(needed, room) {
                 self.see_to(stop)?;
                 match (count, room) {
                     (_, 0) => self.progress.wait(GATHER),
@@ -217,5 +244,21 @@ impl Claims {
                 tracing::warn!(within = ?GIVE_UP, "the store does not confirm a checkpoint; nothing new is sent until it does");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_is_waited_for_as_long_as_it_comes() {
+        let (mut gathering, start) = (Gathering::default(), Instant::now());
+        let at = |millis| start + Duration::from_millis(millis);
+        assert!(!gathering.goes_on(0, at(0)), "nothing has come");
+        assert!(gathering.goes_on(64, at(1)) && gathering.goes_on(64, at(25)));
+        assert!(gathering.goes_on(128, at(25)) && gathering.goes_on(128, at(49)));
+        assert!(!gathering.goes_on(128, at(50)), "a moment has passed");
+        assert!(gathering.goes_on(100, at(60)), "some were claimed, and others came");
     }
 }

@@ -139,7 +139,7 @@ impl WindowFeed {
             let account = account.with(progress.as_ref().map(|p| p.enter(origin.spot, place.index, origin.again)));
             // One target that is production is reason enough to send to none.
             self.guard.check(&exchange.upstream).inspect_err(|_| stop.stop())?;
-            let shadow = match self.preparer.prepare(*exchange) {
+            let mut shadow = match self.preparer.prepare(*exchange) {
                 Ok(shadow) => shadow,
                 Err(why) => {
                     tracing::debug!(%why, "an exchange is not sent");
@@ -148,6 +148,7 @@ impl WindowFeed {
                 }
             };
             feed.live.add_again(origin.again);
+            shadow.size += origin.kept;
             let next = Outgoing { slot: Slot::InWindow(place), expires: None, shadow, account };
             if !feed.outlet.put(next, &mut tick)? {
                 break;
