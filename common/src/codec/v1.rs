@@ -16,6 +16,8 @@ use crate::fraction::Fraction;
 use crate::time::Timestamp;
 
 const CONFIG: Configuration = standard();
+/// From here on a number takes more than the byte of its value. Most are lengths below it, and need no library's help.
+const LONGER: u64 = 251;
 
 /// The most fields in one section; the recorder's own limit is far below.
 const MAX_FIELDS: u64 = 100_000;
@@ -140,6 +142,9 @@ impl Writer<'_> {
     }
 
     fn number(&mut self, number: u64) {
+        if number < LONGER {
+            return self.byte(number as u8);
+        }
         // An integer's encoding has no way to fail into a vector.
         let _ = bincode::encode_into_std_write(number, &mut *self.0, CONFIG);
     }
@@ -210,6 +215,12 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+        if let Some(&byte) = self.all.get(self.at)
+            && u64::from(byte) < LONGER
+        {
+            self.at += 1;
+            return Ok(byte.into());
+        }
         let (number, used) = bincode::decode_from_slice::<u64, _>(&self.all[self.at..], CONFIG)
             .map_err(|e| self.broken(field, e.to_string()))?;
         self.at += used;
@@ -276,5 +287,19 @@ impl<'a> Reader<'a> {
             _ => return Err(self.broken(field, format!("{} bytes are no address", bytes.len()))),
         };
         Ok(Some(SocketAddr::new(ip, u16::from_be_bytes([*high, *low]))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_bincodes_on_either_side_of_each_length() {
+        for number in [0, 1, 250, 251, 252, 255, 256, 65_535, 65_536, u64::from(u32::MAX), 1 << 32, u64::MAX] {
+            let mut written = Vec::new();
+            Writer(&mut written).number(number);
+            assert_eq!(written, bincode::encode_to_vec(number, standard()).unwrap(), "{number}");
+        }
     }
 }

@@ -15,6 +15,7 @@ const VERSION: u128 = 0x7 << 76;
 const VARIANT: u128 = 0b10 << 62;
 const RANDOM_MASK: u128 = (1 << 62) - 1;
 const NANOS_PER_MILLI: u64 = 1_000_000;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 impl ExchangeId {
     /// The id of a request that arrived at `arrival`, told from others of that instant by `random`.
@@ -33,6 +34,15 @@ impl ExchangeId {
     /// The bytes in network order, which sort by time.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
+    }
+
+    /// The id as it is written: 32 digits of lower-case ASCII, without what formatting costs with every record.
+    pub fn to_hex(self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.to_bytes()) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        }
+        digits
     }
 
     /// The millisecond of arrival, as milliseconds since the epoch.
@@ -111,6 +121,7 @@ mod tests {
         assert_eq!(&text[12..13], "7");
         assert!("89ab".contains(&text[16..17]));
         assert_eq!(text.parse(), Ok(early));
+        assert_eq!(text.as_bytes(), early.to_hex());
         assert_eq!(ExchangeId::from_bytes(early.to_bytes()), early);
     }
 

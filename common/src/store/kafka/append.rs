@@ -73,7 +73,7 @@ impl<R: Receipt> Appender<R> {
     }
 
     fn send(&self, record: Record<R>, late: bool) {
-        let id = record.id.to_string();
+        let id = record.id.to_hex();
         let limit = self.settings.message_limit();
         let size = part_size(limit, record.key.len());
         let message = Message { id: &id, key: &record.key, millis: record.arrival.as_millis() };
@@ -124,7 +124,7 @@ impl<R: Receipt> Appender<R> {
 
 /// What all messages of a record have.
 struct Message<'a> {
-    id: &'a str,
+    id: &'a [u8],
     key: &'a [u8],
     millis: i64,
 }
