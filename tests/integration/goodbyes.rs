@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use umbra_common::exchange::Exchange;
+use umbra_common::ledger::Snapshot;
 use umbra_common::time::Timestamp;
 use umbra_tests::exchanges;
 use umbra_tests::frames::kind::{DATA, GOAWAY, HEADERS, RST_STREAM};
@@ -74,7 +75,7 @@ impl Connection {
     }
 
     fn goodbye(&mut self, last: u32) -> io::Result<()> {
-        self.stream.write_all(&frame(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat()))
+        self.stream.write_all(&goodbye(last))
     }
 
     fn refuse(&mut self, stream: u32) -> io::Result<()> {
@@ -87,8 +88,20 @@ impl Connection {
     }
 }
 
+fn goodbye(last: u32) -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat())
+}
+
 /// A target that deals with its n-th connection as told. Where it listens, and the bodies that it has looked at.
 fn target(
+    deal: impl Fn(usize, &mut Connection) -> io::Result<()> + Send + Sync + 'static,
+) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    target_that_greets(|_| settings(&[]), deal)
+}
+
+/// The same, whose n-th connection begins with these frames, in one piece.
+fn target_that_greets(
+    greeting: impl Fn(usize) -> Vec<u8> + Send + 'static,
     deal: impl Fn(usize, &mut Connection) -> io::Result<()> + Send + Sync + 'static,
 ) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     const PREFACE: usize = 24;
@@ -98,11 +111,11 @@ fn target(
     let seen = Arc::clone(&looked_at);
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
-            let (deal, looked_at) = (Arc::clone(&deal), Arc::clone(&seen));
+            let (deal, looked_at, greeting) = (Arc::clone(&deal), Arc::clone(&seen), greeting(number));
             std::thread::spawn(move || {
                 let mut connection = Connection { stream: stream?, looked_at };
                 connection.stream.read_exact(&mut [0; PREFACE])?;
-                connection.stream.write_all(&settings(&[]))?;
+                connection.stream.write_all(&greeting)?;
                 deal(number, &mut connection)?;
                 // Closed with something unread, the connection would be reset, and what was written lost.
                 connection.stream.shutdown(std::net::Shutdown::Write)?;
@@ -113,13 +126,17 @@ fn target(
     (address, looked_at)
 }
 
-/// Sends everything at once; how many ended as answered and as broken.
-fn ends(to: SocketAddr) -> (u64, u64) {
+/// Sends everything at once.
+fn replayed(to: SocketAddr) -> Snapshot {
     let store = TestStore::sqlite();
     store.write(&numbered());
     let target = format!("leaving=h2c://{to}");
-    let report = replay(&store, &["--target", &target, "--rate", "max", "--protocol", "h2"]);
-    let ledger = &report.targets[0].ledger;
+    replay(&store, &["--target", &target, "--rate", "max", "--protocol", "h2"]).targets.remove(0).ledger
+}
+
+/// How many ended as answered and as broken.
+fn ends(to: SocketAddr) -> (u64, u64) {
+    let ledger = replayed(to);
     (ledger.state("answered"), ledger.reason("failed", "broken"))
 }
 
@@ -229,4 +246,33 @@ fn a_target_that_looks_at_nothing_ever_is_asked_three_times_for_each() {
     assert_eq!(asked.load(Ordering::SeqCst), 3 * COUNT);
     let (leaving, _) = target(|_, connection| connection.request().and_then(|_| connection.goodbye(0)));
     assert_eq!(ends(leaving), (0, COUNT as u64));
+}
+
+fn hello_and_goodbye() -> Vec<u8> {
+    [settings(&[]), goodbye(0)].concat()
+}
+
+#[test]
+fn a_goodbye_for_a_greeting_is_answered_by_another_connection() {
+    let greeting = |number| if number == 0 { hello_and_goodbye() } else { settings(&[]) };
+    let (address, looked_at) = target_that_greets(greeting, |_, connection| connection.answer_all());
+    assert_eq!(ends(address), (COUNT as u64, 0));
+    each_once(&looked_at);
+}
+
+#[test]
+fn a_target_that_ends_each_connection_at_once_is_not_connected_to_without_end() {
+    let greetings: [fn(usize) -> Vec<u8>; 3] = [|_| hello_and_goodbye(), |_| settings(&[]), |_| Vec::new()];
+    for greeting in greetings {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&connections);
+        let (address, _) = target_that_greets(greeting, move |_, _| {
+            counting.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        });
+        let ledger = replayed(address);
+        assert_eq!(ledger.state("failed"), COUNT as u64, "{ledger}");
+        let connections = connections.load(Ordering::SeqCst);
+        assert!(connections <= 3 * COUNT, "{connections} connections for {COUNT} requests");
+    }
 }

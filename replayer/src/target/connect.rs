@@ -20,6 +20,8 @@ pub(super) enum ConnectError {
     Late,
     #[error("the target does not agree to HTTP/2 over TLS (ALPN): give --protocol h1, or let it speak HTTP/2")]
     NoHttp2,
+    #[error("the target ends a new HTTP/2 connection, by a GOAWAY or by closing it, before it has taken a request")]
+    Leaving,
     /// There was one, and the target broke it off before it had said what HTTP/2 begins with.
     #[error("no HTTP/2 connection: {0}")]
     Http(Arc<hyper::Error>),

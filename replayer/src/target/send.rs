@@ -41,7 +41,7 @@ impl SendError {
             }
             Self::Connect(ConnectError::NoHttp2) => SendFailure::Tls,
             Self::Connect(ConnectError::Http(error)) => kind_of(error),
-            Self::Connect(ConnectError::Dial(_) | ConnectError::Late) => SendFailure::Connect,
+            Self::Connect(ConnectError::Dial(_) | ConnectError::Late | ConnectError::Leaving) => SendFailure::Connect,
             Self::NoAnswer => SendFailure::ResponseTimeout,
             Self::Timeout => SendFailure::Timeout,
             Self::Http(error) => kind_of(error),
@@ -154,7 +154,10 @@ pub(super) async fn send(
             Protocol::H2 => over_h2(connections, request, until, keep, &mut at).await,
         };
         match result {
-            Err(Unanswered { error: SendError::Http(_), unsent: Some(back) }) if attempt < ATTEMPTS => {
+            Err(Unanswered {
+                error: SendError::Http(_) | SendError::Connect(ConnectError::Leaving),
+                unsent: Some(back),
+            }) if attempt < ATTEMPTS => {
                 request = back;
                 attempt += 1;
             }

@@ -112,6 +112,10 @@ impl StreamPool {
             ended = &mut driver => if let Ok(Err(error)) = ended { return Err(error.into()) },
         }
         let connection = Connection { sender, peer, streams: AtomicUsize::new(0), distrusted: AtomicBool::new(false) };
+        if driver.is_finished() || !connection.is_usable() {
+            // Whoever finds it useless would open the next one at once.
+            return Err(ConnectError::Leaving);
+        }
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).open.push(Arc::new(connection));
         Ok(())
     }
