@@ -96,18 +96,17 @@ pub(super) fn add_forwarded(headers: &mut HeaderMap, client: &HeaderValue, schem
             before.insert(HeaderValue::from_bytes(&all).unwrap_or_else(|_| client.clone()));
         }
     }
-    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(match scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    }));
-    headers.append(
-        VIA,
-        HeaderValue::from_static(match version {
-            Version::HTTP_10 => "1.0 umbra",
-            Version::HTTP_2 => "2 umbra",
-            _ => "1.1 umbra",
-        }),
-    );
+    // In constants, whose texts are checked once and for all.
+    headers.entry(X_FORWARDED_PROTO).or_insert(match scheme {
+        Scheme::Http => const { HeaderValue::from_static("http") },
+        Scheme::Https => const { HeaderValue::from_static("https") },
+    });
+    let via = match version {
+        Version::HTTP_10 => const { HeaderValue::from_static("1.0 umbra") },
+        Version::HTTP_2 => const { HeaderValue::from_static("2 umbra") },
+        _ => const { HeaderValue::from_static("1.1 umbra") },
+    };
+    headers.append(VIA, via);
 }
 
 /// Drops trailers that frame, route or authorise. Says whether any is left.
