@@ -1,7 +1,7 @@
 //! `umbra-bench replayer`: how well the replayer keeps to a schedule, and how fast it is without one.
 //!
 //! All cells take turns in rounds, and with them a bare sender at each rate: where the machine stands still for some
-//! milliseconds, everybody's requests are late.
+//! milliseconds, everybody's requests are late. GoReplay takes its turns too, where it is installed.
 
 use std::io::Write;
 use std::path::Path;
@@ -21,10 +21,12 @@ use crate::{binary, machine};
 
 mod bare;
 mod cell;
+mod gor;
 mod grid;
 mod report;
 
 use cell::{Cell, Figures, Pace, Round, Sender};
+use gor::Capture;
 use grid::Grid;
 
 /// What to measure, and how long.
@@ -62,11 +64,27 @@ const PARTITIONS: u16 = 12;
 /// The grid of traffic that is sent without a schedule: any will do.
 const ANY_RATE: u32 = 10_000;
 
-/// A cell, what it replays, and what came of it so far.
+/// A cell, what it sends, and what came of it so far.
 struct Row<'a> {
     cell: Cell,
-    grid: Option<(&'a Grid, Pace)>,
+    source: Source<'a>,
     rounds: Vec<Round>,
+}
+
+impl<'a> Row<'a> {
+    fn new(rate: u32, sender: Sender, source: Source<'a>) -> Self {
+        Self { cell: Cell { rate, sender }, source, rounds: Vec::new() }
+    }
+}
+
+/// Where requests come from.
+enum Source<'a> {
+    /// They are made as they are sent.
+    Made,
+    /// A store, for the replayer.
+    Store(&'a Grid, Pace),
+    /// A file, for GoReplay.
+    File(&'a Capture, &'a Path),
 }
 
 /// One run without a schedule, and wrk's beside it.
@@ -101,12 +119,18 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     }
     let unpaced = Grid::write("SQLite", ANY_RATE, options.requests, TestStore::sqlite())?;
 
-    let (mut rows, mut fastest) = (rows(&grids), Vec::new());
+    let gor = gor::installed();
+    let capture = |rate: &u32| Capture::write(*rate, rate * options.seconds, dir.path());
+    let captures = gor.iter().flat_map(|_| &options.rates).map(capture).collect::<anyhow::Result<Vec<_>>>()?;
+    let played = gor.iter().flat_map(|program| captures.iter().map(|capture| (capture, program.as_path())));
+
+    let (mut rows, mut fastest) = (rows(&grids, played), Vec::new());
     for round in 1..=options.rounds {
         for row in &mut rows {
             stop.check()?;
             eprintln!("round {round} of {}: {}", options.rounds, row.cell);
-            let one = one(row, options, &receiver, stop).with_context(|| format!("round {round} of {}", row.cell))?;
+            let one = one(row, options, (&receiver, dir.path()), stop)
+                .with_context(|| format!("round {round} of {}", row.cell))?;
             row.rounds.push(one);
         }
         eprintln!("round {round} of {}: as fast as it goes", options.rounds);
@@ -129,6 +153,9 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         writeln!(out, "{line}")?;
     }
     let lost_unpaced = say_fastest(&fastest, &unpaced, out)?;
+    if gor.is_none() {
+        writeln!(out, "GoReplay was not measured: neither gor nor goreplay is installed")?;
+    }
     if let Some(records) = options.records {
         eprintln!("{records} records");
         let grid = Grid::write("SQLite", ANY_RATE, records, TestStore::sqlite())?;
@@ -141,35 +168,38 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     Ok(())
 }
 
-/// In the order of rates, the bare sender first at each.
-fn rows(grids: &[Grid]) -> Vec<Row<'_>> {
+/// In the order of rates, at each the bare sender first and GoReplay last.
+fn rows<'a>(grids: &'a [Grid], played: impl Iterator<Item = (&'a Capture, &'a Path)>) -> Vec<Row<'a>> {
     let replayed = grids.iter().flat_map(|grid| {
         Pace::ALL.map(|pace| {
             let sender = Sender::Replayer { pace, from: grid.from };
-            Row { cell: Cell { rate: pace.of(grid.rate), sender }, grid: Some((grid, pace)), rounds: Vec::new() }
+            Row::new(pace.of(grid.rate), sender, Source::Store(grid, pace))
         })
     });
     let replayed: Vec<Row<'_>> = replayed.collect();
     let mut rates: Vec<u32> = replayed.iter().map(|row| row.cell.rate).collect();
     rates.sort_unstable();
     rates.dedup();
-    let bare = |rate| Row { cell: Cell { rate, sender: Sender::Bare }, grid: None, rounds: Vec::new() };
-    let mut rows: Vec<Row<'_>> = rates.into_iter().map(bare).chain(replayed).collect();
+    let bare = rates.into_iter().map(|rate| Row::new(rate, Sender::Bare, Source::Made));
+    let played =
+        played.map(|(capture, program)| Row::new(capture.rate, Sender::GoReplay, Source::File(capture, program)));
+    let mut rows: Vec<Row<'_>> = bare.chain(replayed).chain(played).collect();
     rows.sort_by_key(|row| row.cell.rate);
     rows
 }
 
-fn one(row: &Row<'_>, options: &Options, receiver: &Receiver, stop: &Stop) -> anyhow::Result<Round> {
+fn one(row: &Row<'_>, options: &Options, (receiver, dir): (&Receiver, &Path), stop: &Stop) -> anyhow::Result<Round> {
     let rate = row.cell.rate;
-    let (run, sent) = match row.grid {
-        None => {
+    let (run, sent) = match row.source {
+        Source::Made => {
             let count = rate * options.seconds;
             (bare::run(rate, count, receiver, stop)?, count)
         }
-        Some((grid, pace)) => {
+        Source::Store(grid, pace) => {
             let pace = pace.arguments(grid.rate);
             (grid.replay(&pace, options.connections, receiver, stop, &mut |_| {})?, grid.count)
         }
+        Source::File(capture, program) => (capture.play(program, receiver, dir, stop)?, capture.count),
     };
     Round::of(&run, sent, rate)
 }

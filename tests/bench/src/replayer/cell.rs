@@ -23,6 +23,8 @@ pub(super) struct Cell {
 pub(super) enum Sender {
     /// The control.
     Bare,
+    /// The peer, at the rate of its file.
+    GoReplay,
     /// The replayer, out of one kind of store.
     Replayer { pace: Pace, from: &'static str },
 }
@@ -70,6 +72,7 @@ impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.sender {
             Sender::Bare => write!(f, "{}/s, a bare sender", self.rate),
+            Sender::GoReplay => write!(f, "{}/s, GoReplay", self.rate),
             Sender::Replayer { pace, from } => write!(f, "{}/s, {pace}, {from}", self.rate),
         }
     }

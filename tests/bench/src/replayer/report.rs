@@ -57,7 +57,7 @@ pub(super) fn table(all: &[Figures]) -> String {
 
 /// A line for each of the replayer's cells that the design bounds, and for what it bounds in all of them.
 pub(super) fn bounds(all: &[Figures]) -> Vec<String> {
-    let of_replayer = || all.iter().filter(|figures| figures.cell.sender != Sender::Bare);
+    let of_replayer = || all.iter().filter(|figures| matches!(figures.cell.sender, Sender::Replayer { .. }));
     let mut lines: Vec<String> = of_replayer()
         .filter_map(|figures| {
             let Bound { p50, p99 } = bound(figures.cell.rate)?;
@@ -93,9 +93,10 @@ fn beside(figure: Duration, bound: Duration, control: Option<Duration>) -> Strin
     format!("{:.2} ms (bound: {}){}", millis(figure), millis(bound), of_control.unwrap_or_default())
 }
 
-/// What should not be: requests that did not arrive, or arrived twice.
+/// What should not be: requests that did not arrive, or arrived twice. What the peer loses is its own affair.
 pub(super) fn losses(all: &[Figures]) -> Vec<String> {
-    let uneven = all.iter().filter(|figures| figures.sent != figures.received);
+    let own = all.iter().filter(|figures| figures.cell.sender != Sender::GoReplay);
+    let uneven = own.filter(|figures| figures.sent != figures.received);
     uneven.map(|f| format!("{}: {} were to be sent, and {} arrived", f.cell, f.sent, f.received)).collect()
 }
 
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_rate_that_the_design_does_not_name_has_no_bound() {
-        let lines = bounds(&[figures(2000, Sender::Bare, 40, 220), figures(2000, KAFKA, 80, 310)]);
+        let peer = figures(1000, Sender::GoReplay, 40_000, 90_000);
+        let lines = bounds(&[figures(2000, Sender::Bare, 40, 220), figures(2000, KAFKA, 80, 310), peer]);
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].starts_with("at all rates"));
         assert!(bounds(&[]).is_empty());
@@ -160,6 +162,7 @@ mod tests {
     fn what_did_not_arrive_is_said() {
         let lost = Figures { received: 9, ..figures(1000, KAFKA, 1, 1) };
         assert_eq!(losses(&[lost]), ["1000/s, constant, Kafka: 10 were to be sent, and 9 arrived"]);
-        assert!(losses(&[figures(1000, KAFKA, 1, 1)]).is_empty());
+        let of_peer = Figures { received: 9, ..figures(1000, Sender::GoReplay, 1, 1) };
+        assert!(losses(&[figures(1000, KAFKA, 1, 1), of_peer]).is_empty());
     }
 }
