@@ -153,8 +153,13 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         writeln!(out, "{line}")?;
     }
     let lost_unpaced = say_fastest(&fastest, &unpaced, out)?;
-    if gor.is_none() {
-        writeln!(out, "GoReplay was not measured: neither gor nor goreplay is installed")?;
+    match gor {
+        Some(_) => writeln!(
+            out,
+            "GoReplay was ended after {} times the length of the traffic: what its rows lack it had not sent by then.",
+            gor::PATIENCE
+        )?,
+        None => writeln!(out, "GoReplay was not measured: neither gor nor goreplay is installed")?,
     }
     if let Some(records) = options.records {
         eprintln!("{records} records");

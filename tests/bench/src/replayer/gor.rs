@@ -20,7 +20,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// Between two looks at what has come, and the most that is cut off what it used.
 const LOOK: Duration = Duration::from_millis(20);
 /// How many times the traffic's own length it gets.
-const PATIENCE: u32 = 4;
+pub(super) const PATIENCE: u32 = 4;
 /// Behind each request of a file.
 const SEPARATOR: &str = "\n🐵🙈🙉\n";
 
