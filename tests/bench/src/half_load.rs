@@ -14,6 +14,7 @@ use std::time::Duration;
 use umbra_tests::load::{Sample, SteadyLoad, percentile};
 
 use crate::load::Load;
+use crate::median::median;
 use crate::stop::Stop;
 
 /// As plain as wrk's.
@@ -56,9 +57,7 @@ impl Way {
 
     /// The median over the turns.
     fn median(&self, pick: fn(&Turn) -> Duration) -> Duration {
-        let mut all: Vec<_> = self.turns.iter().map(pick).collect();
-        all.sort();
-        all.get(all.len() / 2).copied().unwrap_or_default()
+        median(self.turns.iter().map(|turn| pick(turn).as_secs_f64())).map(Duration::from_secs_f64).unwrap_or_default()
     }
 
     /// The 99th percentile of all requests.
