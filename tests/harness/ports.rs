@@ -1,6 +1,7 @@
 //! Addresses that tests need besides those that something listens on.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -63,7 +64,22 @@ impl BlackHole {
     }
 }
 
-/// An address that is free, and will be unless somebody else takes it in the same moment.
+/// The ports that are handed out here. The kernel gives no connection and no listener on port 0 one of them, as long as its
+/// own begin at 32768 (ip(7), `ip_local_port_range`): so they can be left and taken again.
+const OWN: std::ops::Range<u32> = 20_000..32_768;
+
+/// A port on loopback that nobody listens on, and that nobody is given by chance while whoever asked for it is away.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Other test processes begin elsewhere.
+    let _ = NEXT.compare_exchange(0, fastrand::u32(OWN), Ordering::Relaxed, Ordering::Relaxed);
+    let count = OWN.end - OWN.start;
+    let next = || (OWN.start + NEXT.fetch_add(1, Ordering::Relaxed) % count) as u16;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (0..count).map(|_| next()).find(is_free).expect("a free port on loopback")
+}
+
+/// The same, as an address.
 pub fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    ([127, 0, 0, 1], free_port()).into()
 }

@@ -7,8 +7,9 @@ use testcontainers_modules::kafka::apache;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
 use testcontainers_modules::testcontainers::{Image, ImageExt};
 
-use super::{READY, free_port, wait_until_ready};
+use super::{READY, wait_until_ready};
 use crate::guard::Guard;
+use crate::ports::free_port;
 
 /// For the engine to answer.
 const ANSWER: Duration = Duration::from_secs(10);

@@ -5,9 +5,10 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use super::jars;
 use super::java::{Extra, Java};
-use super::{free_port, jars};
 use crate::installed::output_of;
+use crate::ports::free_port;
 
 /// What every user shows.
 const PASSWORD: &str = "a-password-of-the-tests";

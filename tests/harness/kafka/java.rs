@@ -5,8 +5,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{READY, free_port, jars, wait_until_ready};
+use super::{READY, jars, wait_until_ready};
 use crate::guard::Guard;
+use crate::ports::free_port;
 
 /// A cluster's id is 16 bytes in base64; any will do.
 const CLUSTER: &str = "dW1icmEtaW4tdGVzdHMtMQ";

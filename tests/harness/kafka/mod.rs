@@ -20,7 +20,6 @@ pub use guarded::GuardedBroker;
 pub use pair::Pair;
 pub use secured::{Password, SecuredBroker, USER};
 
-use std::net::TcpListener;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -97,11 +96,6 @@ fn wait_until_ready(brokers: &str, longest: Duration) -> Result<(), String> {
             Err(_) => {}
         }
     }
-}
-
-/// A port on loopback that nobody listened on a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr()).expect("a port on loopback").port()
 }
 
 #[expect(clippy::disallowed_methods, reason = "how a test run says where its kafka is")]

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::java::{Extra, Java};
-use super::{free_port, topic_on};
+use super::topic_on;
 use crate::certificates::Authority;
+use crate::ports::free_port;
 
 /// The one user that it knows.
 pub const USER: &str = "umbra";
