@@ -21,8 +21,9 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// Another recorder may write over marks that it has not read: for some time they are looked after.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 5;
-/// A broker that answers, and for so long not for the group, is taken not to allow it: librdkafka asks again for ever then.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Brokers that answer, and for so long have nobody who coordinates the group, are taken never to have: a spool that stands
+/// still would be the worse.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What has been delivered late and is not marked.
 pub(super) struct Unmarked<R>(Mutex<Pending<R>>);

@@ -5,14 +5,16 @@
 //! the partition, as its metadata. A plan asks for it once, however long the log is.
 
 use std::fmt;
+use std::iter;
 use std::str::FromStr;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::trouble::Plain;
+use super::trouble::{self, Plain};
 use crate::time::Window;
 
 /// The group. Followers' groups have no dot.
@@ -21,6 +23,10 @@ pub(super) const GROUP: &str = "umbra.late";
 const MOST: usize = 48;
 /// For the coordinator to answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
+/// For all attempts of a plan to learn what is marked: a coordinator may be on its way.
+const ANSWERS: Duration = Duration::from_secs(30);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Records that arrived from `from` to `to`, in milliseconds, may stand before the offset `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,9 +111,26 @@ pub(super) fn read(
     for partition in partitions {
         list.add_partition(topic, partition);
     }
-    let committed = consumer.committed_offsets(list, ANSWER)?;
+    let committed = consumer.committed_offsets(list, ANSWER).map_err(|error| refusal(consumer).unwrap_or(error))?;
     let marks = |text: &str| text.parse().unwrap_or_default();
     committed.elements().iter().map(|e| e.error().map(|()| (e.partition(), marks(e.metadata())))).collect()
+}
+
+/// The same, asked until there is an answer or it is said that the group is not allowed.
+pub(super) fn find(consumer: &BaseConsumer<Plain>, topic: &str, partitions: &[i32]) -> KafkaResult<Vec<(i32, Marks)>> {
+    let until = Instant::now() + ANSWERS;
+    loop {
+        match read(consumer, topic, partitions.iter().copied()) {
+            Err(error) if !trouble::is_fatal(&error) && Instant::now() < until => thread::sleep(PAUSE),
+            answered => return answered,
+        }
+    }
+}
+
+/// What the brokers have said against the group. librdkafka asks for the coordinator of one that is not allowed for ever, so
+/// that every question ends with its time; what it is told meanwhile is among the consumer's events.
+fn refusal(consumer: &BaseConsumer<Plain>) -> Option<KafkaError> {
+    iter::from_fn(|| consumer.poll(Duration::ZERO)).filter_map(Result::err).find(trouble::is_fatal)
 }
 
 /// Writes marks in the place of those that are there.

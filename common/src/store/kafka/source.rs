@@ -14,7 +14,7 @@ use super::metadata;
 use super::offsets::{Which, query};
 use super::read::Reader;
 use super::settings::{Role, Settings, refused};
-use super::trouble::Plain;
+use super::trouble::{self, Plain};
 use crate::store::{
     Expired, KafkaUrl, Kept, Mark, Next, PartitionPlan, Plan, Position, Read, SLACK, Start, StoreError, Stored,
 };
@@ -56,7 +56,7 @@ impl Source {
         let ends = self.offsets(Which::Next)?;
         let from = self.beginnings(window, from, &ends)?;
         let to = self.offsets(Which::At(window.to().after(SLACK)))?;
-        let late = self.late(window);
+        let late = self.late(window)?;
         let late = |partition: &i32| late.get(partition).copied().unwrap_or(0);
         let partition = |partition: &i32| {
             let end = (*ends.get(partition)?)?;
@@ -108,17 +108,18 @@ impl Source {
     }
 
     /// Behind which offset of each partition no late record of the window stands.
-    fn late(&self, window: Window) -> BTreeMap<i32, i64> {
-        match marks::read(&self.consumer, &self.url.topic, self.partitions.iter().copied()) {
-            Ok(all) => all.into_iter().filter_map(|(p, marks)| Some((p, marks.end(window)?))).collect(),
-            Err(error) => {
+    fn late(&self, window: Window) -> Result<BTreeMap<i32, i64>, StoreError> {
+        match marks::find(&self.consumer, &self.url.topic, &self.partitions) {
+            Ok(all) => Ok(all.into_iter().filter_map(|(p, marks)| Some((p, marks.end(window)?))).collect()),
+            Err(error) if trouble::is_fatal(&error) => {
                 tracing::warn!(
                     %error,
                     "kafka does not say where late records stand; what came through a spool may be missing: allow the group {}",
                     marks::GROUP
                 );
-                BTreeMap::new()
+                Ok(BTreeMap::new())
             }
+            Err(error) => Err(error.into()),
         }
     }
 
