@@ -89,6 +89,7 @@ impl Client {
         let head = |_: &Parts| RequestHead::wire(arrived.head.bytes.clone(), self.is_sink());
         let body = RequestBody::new(body);
         let mut response = self.pass(parts, body, asked, Some(&arrived), head).await;
+        arrived.until_next().await;
         arrived.is_answered();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             arrived.step_aside();

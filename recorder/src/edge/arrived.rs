@@ -1,7 +1,8 @@
 //! One HTTP/1 request as the wire guard let it through, and what can be done to its connection while it is answered.
 
 use std::cell::Cell;
-use std::task::Waker;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 
 use http::header::HeaderMap;
 use http::{StatusCode, Version};
@@ -51,6 +52,18 @@ impl Arrived {
     /// A way to send interim responses to this request, which wakes the connection's task.
     pub(crate) fn hints(&self, connection: Waker) -> Hints {
         Hints { watch: self.watch.clone(), turn: self.turn, connection }
+    }
+
+    /// The origin's response began with this head: names are to be in its letters.
+    pub(crate) fn answer_like(&self, head: Vec<u8>) {
+        self.watch.answer_like(head);
+    }
+
+    /// Waits until the response is what the library writes next, where it has letters of its own.
+    pub(crate) async fn until_next(&self) {
+        if self.watch.has_letters() {
+            poll_fn(|_| if self.watch.interim().is_clean() { Poll::Ready(()) } else { Poll::Pending }).await;
+        }
     }
 
     /// The final response is there.

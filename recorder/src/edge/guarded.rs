@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::Refusal;
 use super::arrived::Arrived;
 use super::interim::Interim;
+use super::lettered::Lettered;
 use super::wire::{Guard, HeadLimits};
 
 /// The stream that the HTTP library is given.
@@ -20,6 +21,7 @@ use super::wire::{Guard, HeadLimits};
 #[derive(Debug)]
 pub(crate) struct Guarded<S> {
     stream: S,
+    lettered: Lettered,
     watch: Watch,
 }
 
@@ -62,6 +64,8 @@ struct Seen {
     undecided: Option<Waker>,
     /// Something was written since the last head was taken.
     answering: bool,
+    /// The head of the response that the library writes next, as the origin wrote it.
+    answer: Option<Vec<u8>>,
 }
 
 impl<S> Guarded<S> {
@@ -74,8 +78,13 @@ impl<S> Guarded<S> {
             early: Vec::new(),
             undecided: None,
             answering: false,
+            answer: None,
         });
-        Self { stream, watch: Watch(Arc::new(Shared { seen, interim: Interim::default() })) }
+        Self {
+            stream,
+            lettered: Lettered::default(),
+            watch: Watch(Arc::new(Shared { seen, interim: Interim::default() })),
+        }
     }
 
     /// The view of the guard.
@@ -101,6 +110,7 @@ impl Watch {
     pub(crate) fn take(&self) -> Arrived {
         let mut seen = self.seen();
         seen.answering = false;
+        seen.answer = None;
         let head = seen.guard.take_head().unwrap_or_default();
         let undecided = Cell::new(seen.guard.is_undecided() && !seen.guard.has_head());
         drop(seen);
@@ -143,6 +153,16 @@ impl Watch {
     /// Where the interim responses of the connection go.
     pub(super) fn interim(&self) -> &Interim {
         &self.0.interim
+    }
+
+    /// The response that the library is given next has the letters of this head.
+    pub(super) fn answer_like(&self, head: Vec<u8>) {
+        self.seen().answer = Some(head);
+    }
+
+    /// Whether what the library writes next has letters of its own.
+    pub(super) fn has_letters(&self) -> bool {
+        self.seen().answer.is_some()
     }
 
     /// Why nothing more is read, if so.
@@ -250,19 +270,38 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
     }
 
     /// To be asked before each write of the library's.
-    fn poll_before_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_before_write(&mut self, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<()>> {
         while self.watch.0.interim.writes() {
             ready!(self.poll_interim(cx))?;
         }
-        self.watch.seen().answering = true;
+        let mut seen = self.watch.seen();
+        seen.answering = true;
+        if let Some(came) = seen.answer.take() {
+            self.lettered.begin(parts, &came);
+        }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes what is to go out instead of the first bytes of these parts, and what fits behind it.
+    fn poll_lettered(&mut self, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        let written = match self.lettered.instead_of(parts) {
+            ([whole, ..], 1) => ready!(stream.poll_write(cx, &whole)),
+            (instead, count) => ready!(stream.poll_write_vectored(cx, &instead[..count])),
+        }?;
+        self.lettered.wrote(written);
+        Poll::Ready(Ok(written))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_before_write(cx))?;
+        let parts = [io::IoSlice::new(bytes)];
+        ready!(this.poll_before_write(cx, &parts))?;
+        if !this.lettered.left().is_empty() {
+            return this.poll_lettered(cx, &parts);
+        }
         Pin::new(&mut this.stream).poll_write(cx, bytes)
     }
 
@@ -270,6 +309,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let this = self.get_mut();
         if this.watch.0.interim.flushes() {
             ready!(this.poll_interim(cx))?;
+        }
+        if this.watch.0.interim.was_awaited() {
+            cx.waker().wake_by_ref();
         }
         Pin::new(&mut this.stream).poll_flush(cx)
     }
@@ -293,7 +335,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_before_write(cx))?;
+        ready!(this.poll_before_write(cx, parts))?;
+        if !this.lettered.left().is_empty() {
+            return this.poll_lettered(cx, parts);
+        }
         Pin::new(&mut this.stream).poll_write_vectored(cx, parts)
     }
 }

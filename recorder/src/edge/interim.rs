@@ -20,6 +20,8 @@ pub(super) struct Interim {
     /// The library has nothing to write: a flush of it came after the request, and no write since.
     clean: AtomicBool,
     any: AtomicBool,
+    /// A response waits for that.
+    awaited: AtomicBool,
     waiting: Mutex<Vec<u8>>,
 }
 
@@ -61,6 +63,22 @@ impl Interim {
     pub(super) fn flushes(&self) -> bool {
         self.clean.store(true, Ordering::Relaxed);
         self.any()
+    }
+
+    /// Whether the library has nothing to write. Where it has, whoever flushes is told by [`was_awaited`](Self::was_awaited).
+    pub(super) fn is_clean(&self) -> bool {
+        let is_clean = self.clean.load(Ordering::Relaxed);
+        self.awaited.store(!is_clean, Ordering::Relaxed);
+        is_clean
+    }
+
+    /// Whether somebody waits for the library to have nothing to write, as it now has.
+    pub(super) fn was_awaited(&self) -> bool {
+        let was_awaited = self.awaited.load(Ordering::Relaxed);
+        if was_awaited {
+            self.awaited.store(false, Ordering::Relaxed);
+        }
+        was_awaited
     }
 
     /// The library is about to write: whether something comes before that.

@@ -11,6 +11,7 @@ mod frames;
 mod guarded;
 mod host;
 mod interim;
+mod lettered;
 mod refusal;
 mod wire;
 
@@ -19,7 +20,7 @@ pub(crate) use forwarded::client;
 pub(crate) use frames::{ErrorScope, Flood, FrameWatch, Framed, Refused};
 pub(crate) use guarded::{Guarded, Standing, Watch};
 pub(crate) use refusal::Refusal;
-pub(crate) use wire::{Head, HeadLimits, HeadView, is_plain};
+pub(crate) use wire::{Head, HeadLimits, HeadView, is_plain, set_names};
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;

@@ -5,7 +5,6 @@
 //! order and the letters in which they came, behind the target as received. Framing stays what the library decided.
 
 use std::io;
-use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,11 +13,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::uri::PathAndQuery;
-use memchr::memchr;
 use memchr::memmem::find;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::edge::{Head, HeadView, is_plain};
+use super::overheard::Overheard;
+use crate::edge::{Head, HeadView, is_plain, set_names};
+
+const END: &[u8] = b"\r\n\r\n";
 
 /// So much is copied rather than written by a call of its own.
 const LITTLE: usize = 4 << 10;
@@ -28,6 +29,7 @@ const LITTLE: usize = 4 << 10;
 pub(super) struct Faithful<S> {
     stream: S,
     next: Next,
+    overheard: Overheard,
     /// A head that is being written (with what the library wrote in one piece with it), how much of it has been, and how much
     /// of the library's it stands for.
     head: Vec<u8>,
@@ -89,13 +91,13 @@ impl Came {
 
     /// Appends it, with the lines of the library's head, which `written` begins with and which is so long.
     fn write(&self, head: &mut Vec<u8>, written: &[u8]) -> Option<usize> {
+        let is_all = written.len() <= LITTLE && written.ends_with(END) && !self.is_regrouped;
+        let end = if is_all { written.len() } else { find(written, END)? + END.len() };
         if !self.is_regrouped {
-            if let Some(end) = with_names(head, written, &self.head.bytes) {
-                return Some(end);
-            }
-            head.clear();
+            head.extend_from_slice(&written[..end]);
+            set_names(head, &self.head.bytes);
+            return Some(end);
         }
-        let end = find(written, b"\r\n\r\n")? + 4;
         as_it_came(head, &written[..end], &self.head)?;
         Some(end)
     }
@@ -123,62 +125,6 @@ fn origin_form(target: &[u8]) -> impl Iterator<Item = u8> + '_ {
     });
     let slash = (!matches!(path.first(), Some(b'/' | b'*'))).then_some(b'/');
     slash.into_iter().chain(path.iter().copied())
-}
-
-/// More fields are set anew one by one.
-const FEW: usize = 32;
-
-/// Appends the head that `written` begins with, which is the library's, with names in the letters in which they came: all that
-/// differs as a rule. Says how long it is.
-fn with_names(head: &mut Vec<u8>, written: &[u8], came: &[u8]) -> Option<usize> {
-    let (mut names, mut count) = ([&came[..0]; FEW], 0);
-    let mut lines = Names::of(came)?;
-    while let Some(name) = lines.next()? {
-        *names.get_mut(count)? = &came[name];
-        count += 1;
-    }
-    let (mut lines, mut done, mut expected) = (Names::of(written)?, 0, 0);
-    while let Some(own) = lines.next()? {
-        let is_own = |name: &&[u8]| is_in_small_letters(name, &written[own.clone()]);
-        // They mostly come in the same order.
-        let (before, behind) = names[..count].split_at(expected);
-        let Some(at) = behind.iter().chain(before).position(is_own) else { continue };
-        let at = (expected + at) % count;
-        head.extend_from_slice(&written[done..own.start]);
-        head.extend_from_slice(names[at]);
-        (done, expected) = (own.end, (at + 1) % count);
-    }
-    head.extend_from_slice(&written[done..lines.at]);
-    Some(lines.at)
-}
-
-/// Whether a name of the library's, which are all in small letters, is this one.
-fn is_in_small_letters(name: &[u8], small: &[u8]) -> bool {
-    name.len() == small.len() && name.iter().zip(small).all(|(byte, small)| byte.to_ascii_lowercase() == *small)
-}
-
-/// Goes through the names of a sound head's fields; then `at` is behind the head.
-struct Names<'a> {
-    head: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Names<'a> {
-    fn of(head: &'a [u8]) -> Option<Self> {
-        Some(Self { head, at: memchr(b'\n', head)? + 1 })
-    }
-
-    /// Where the next name is; none of either where the head is not whole.
-    fn next(&mut self) -> Option<Option<Range<usize>>> {
-        let (start, line) = (self.at, self.head.get(self.at..)?);
-        if line.starts_with(b"\r\n") {
-            self.at += 2;
-            return Some(None);
-        }
-        let name = line.iter().position(|byte| *byte == b':')?;
-        self.at += name + memchr(b'\n', &line[name..])? + 1;
-        Some(Some(start..start + name))
-    }
 }
 
 /// Appends the lines of `written`, the library's head, in the order and with the target of the one that came.
@@ -211,12 +157,24 @@ fn as_it_came(head: &mut Vec<u8>, written: &[u8], came: &Head) -> Option<()> {
 
 impl<S> Faithful<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, next: Next::default(), head: Vec::new(), written: 0, instead_of: 0 }
+        Self {
+            stream,
+            next: Next::default(),
+            overheard: Overheard::default(),
+            head: Vec::new(),
+            written: 0,
+            instead_of: 0,
+        }
     }
 
     /// Where the next request's head is told.
     pub(super) fn next(&self) -> Next {
         self.next.clone()
+    }
+
+    /// Where a response's head is heard.
+    pub(super) fn overheard(&self) -> Overheard {
+        self.overheard.clone()
     }
 
     /// Puts another head in the place of the one that `parts` begin with, where that is wanted.
@@ -263,7 +221,10 @@ impl<S: AsyncWrite + Unpin> Faithful<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Faithful<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.overheard.hear(&buf.filled()[before..]);
+        read
     }
 }
 
@@ -322,25 +283,6 @@ mod tests {
         let mut head = Vec::new();
         as_it_came(&mut head, written, &came).unwrap();
         assert_eq!(head.escape_ascii().to_string(), expected.escape_ascii().to_string());
-    }
-
-    #[test]
-    fn names_keep_their_letters_wherever_their_fields_stand() {
-        let came = b"GET / HTTP/1.1\r\nHOST: h\r\nConnection: x\r\nX-a: 1\r\nB-:\r\nACCEPT: *:*\r\n\r\n";
-        let written = b"GET / HTTP/1.1\r\nhost: h\r\naccept: *:*\r\nx-a: 1\r\nb-: \r\nvia: 1.1 umbra\r\nx-b: 2\r\n\r\n";
-        let expected =
-            b"GET / HTTP/1.1\r\nHOST: h\r\nACCEPT: *:*\r\nX-a: 1\r\nB-: \r\nvia: 1.1 umbra\r\nx-b: 2\r\n\r\n";
-        let mut head = Vec::new();
-        let with_more = [&written[..], b"a: body\r\n\r\n"].concat();
-        assert_eq!(with_names(&mut head, &with_more, came), Some(written.len()));
-        assert_eq!(head.escape_ascii().to_string(), expected.escape_ascii().to_string());
-        // None in, none out; too many are for the other way.
-        head.clear();
-        with_names(&mut head, b"GET / HTTP/1.1\r\nvia: 1\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n").unwrap();
-        assert_eq!(head, b"GET / HTTP/1.1\r\nvia: 1\r\n\r\n");
-        let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a: 1\r\n".repeat(FEW + 1), b"\r\n"].concat();
-        assert!(with_names(&mut head, written, &many).is_none());
-        assert!(with_names(&mut head, &written[..written.len() - 1], came).is_none());
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 
 use super::connect::{Connector, Place};
 use super::faithful::{Came, Faithful, Next};
 use super::fresh::{Fresh, Look};
+use super::overheard::Overheard;
 use super::{Failure, RequestBody};
 use crate::deadlines::Deadlines;
 
@@ -43,6 +44,7 @@ struct Line {
     /// How the next request's head came, where that matters.
     next: Next,
     look: Look,
+    overheard: Overheard,
     place: Place,
 }
 
@@ -71,6 +73,7 @@ impl Pool {
             };
             if let Some(came) = came {
                 line.next.set(came.clone());
+                line.overheard.listen();
             }
             match line.sender.try_send_request(*request).await {
                 Ok(response) => return Ok((response, Lease { pool: Rc::clone(self), line })),
@@ -90,18 +93,15 @@ impl Pool {
         let stream = Fresh::new(made.stream);
         let look = stream.look();
         let stream = Faithful::new(stream);
-        let (next, io) = (stream.next(), TokioIo::new(stream));
-        let mut builder = Builder::new();
-        // Of responses; `Faithful` sees to requests.
-        builder.preserve_header_case(true);
-        let (sender, connection) = builder.handshake(io).await.map_err(Failure::Broken)?;
+        let (next, overheard) = (stream.next(), stream.overheard());
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(Failure::Broken)?;
         tokio::task::spawn_local(async move {
             // Whoever waits for a response on it is told.
             if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, "an upstream connection broke");
             }
         });
-        Ok(Box::new(Line { sender, next, look, place }))
+        Ok(Box::new(Line { sender, next, look, overheard, place }))
     }
 
     /// The connection that was used last. `idle_only`: nothing of its last request may be on its way.
@@ -136,6 +136,11 @@ impl Pool {
 }
 
 impl Lease {
+    /// The head of the response, where [`Pool::send`] was told how the request's came.
+    pub(super) fn overheard(&self) -> Vec<u8> {
+        self.line.overheard.take()
+    }
+
     /// The exchange is over and the connection free again, or soon will be.
     pub(super) fn give_back(mut self) {
         if self.line.sender.is_ready() {

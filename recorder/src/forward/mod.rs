@@ -12,6 +12,7 @@ mod http1;
 mod http2;
 mod interim;
 mod lease;
+mod overheard;
 mod request_body;
 mod response_body;
 mod target;
@@ -125,6 +126,9 @@ impl Forwarder {
         }
         let (response, lease) = answered?;
         let begun = Instant::now();
+        if let (Some(arrived), Lease::Http1(lease)) = (sender.arrived, &lease) {
+            arrived.answer_like(lease.overheard());
+        }
         let (mut parts, incoming) = response.into_parts();
         if let Some(tap) = &tap {
             tap.response_head(&parts, begun);

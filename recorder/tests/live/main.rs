@@ -11,6 +11,7 @@ mod forwards;
 mod harness;
 mod http2;
 mod interim;
+mod letters;
 mod sinks;
 mod targets;
 mod trailers;

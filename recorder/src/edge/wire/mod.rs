@@ -9,6 +9,7 @@ mod chunked;
 mod head;
 mod lines;
 mod mask;
+mod names;
 
 use std::collections::VecDeque;
 
@@ -20,6 +21,7 @@ use self::head::{Checked, Framing};
 use self::lines::Lines;
 use self::mask::Mask;
 pub(crate) use self::mask::is_plain;
+pub(crate) use self::names::set_names;
 use crate::config::EdgeConfig;
 use crate::edge::Refusal;
 
