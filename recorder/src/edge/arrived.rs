@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use http::header::HeaderMap;
 use http::{StatusCode, Version};
 
 use super::guarded::Watch;
+use super::interim::Interim;
 use super::wire::Head;
 
 /// What the guard knows of the request that is to be answered.
@@ -51,7 +53,7 @@ impl Arrived {
 
     /// A way to send interim responses to this request, which wakes the connection's task.
     pub(crate) fn hints(&self, connection: Waker) -> Hints {
-        Hints { watch: self.watch.clone(), turn: self.turn, connection }
+        Hints { interim: Arc::clone(self.watch.interim()), turn: self.turn, connection }
     }
 
     /// The origin's response began with this head: names are to be in its letters.
@@ -75,7 +77,7 @@ impl Arrived {
 /// Sends interim responses to one request.
 #[derive(Debug)]
 pub(crate) struct Hints {
-    watch: Watch,
+    interim: Arc<Interim>,
     turn: u32,
     connection: Waker,
 }
@@ -96,7 +98,7 @@ impl Hints {
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
-        let taken = self.watch.interim().push(self.turn, &head);
+        let taken = self.interim.push(self.turn, &head);
         if taken {
             self.connection.wake_by_ref();
         }

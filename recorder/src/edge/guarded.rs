@@ -1,9 +1,10 @@
 //! A client's connection with the wire guard in it: the HTTP library reads only bytes that have passed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell, RefMut};
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -26,10 +27,11 @@ pub(crate) struct Guarded<S> {
 }
 
 /// The connection's own view of what its guard has seen. Clones share it.
-///
-/// The lock is held for the time of one state transition and never contended: both sides are on one thread.
 #[derive(Clone, Debug)]
-pub(crate) struct Watch(Arc<Shared>);
+pub(crate) struct Watch {
+    seen: Rc<RefCell<Seen>>,
+    interim: Arc<Interim>,
+}
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug)]
@@ -44,12 +46,6 @@ pub(crate) struct Standing {
     pub(crate) is_in_body: bool,
     /// An answer to the request that was taken last has begun.
     pub(crate) is_answering: bool,
-}
-
-#[derive(Debug)]
-struct Shared {
-    seen: Mutex<Seen>,
-    interim: Interim,
 }
 
 #[derive(Debug)]
@@ -71,7 +67,7 @@ struct Seen {
 impl<S> Guarded<S> {
     /// Puts a guard into a stream.
     pub(crate) fn new(stream: S, limits: HeadLimits) -> Self {
-        let seen = Mutex::new(Seen {
+        let seen = RefCell::new(Seen {
             guard: Guard::new(limits),
             refusal: None,
             held: None,
@@ -80,11 +76,7 @@ impl<S> Guarded<S> {
             answering: false,
             answer: None,
         });
-        Self {
-            stream,
-            lettered: Lettered::default(),
-            watch: Watch(Arc::new(Shared { seen, interim: Interim::default() })),
-        }
+        Self { stream, lettered: Lettered::default(), watch: Watch { seen: Rc::new(seen), interim: Arc::default() } }
     }
 
     /// The view of the guard.
@@ -102,8 +94,8 @@ impl<S> Guarded<S> {
 }
 
 impl Watch {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> RefMut<'_, Seen> {
+        self.seen.borrow_mut()
     }
 
     /// What the guard knows of the request that the library gives next.
@@ -114,7 +106,7 @@ impl Watch {
         let head = seen.guard.take_head().unwrap_or_default();
         let undecided = Cell::new(seen.guard.is_undecided() && !seen.guard.has_head());
         drop(seen);
-        Arrived { head, undecided, turn: self.0.interim.begin(), watch: self.clone() }
+        Arrived { head, undecided, turn: self.interim.begin(), watch: self.clone() }
     }
 
     /// What follows the request for another protocol is the next request.
@@ -151,8 +143,8 @@ impl Watch {
     }
 
     /// Where the interim responses of the connection go.
-    pub(super) fn interim(&self) -> &Interim {
-        &self.0.interim
+    pub(super) fn interim(&self) -> &Arc<Interim> {
+        &self.interim
     }
 
     /// The response that the library is given next has the letters of this head.
@@ -256,7 +248,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 impl<S: AsyncWrite + Unpin> Guarded<S> {
     /// Writes the interim responses that wait.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let interim = &self.watch.0.interim;
+        let interim = &self.watch.interim;
         let mut waiting = interim.waiting();
         loop {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &waiting))?;
@@ -271,7 +263,7 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
 
     /// To be asked before each write of the library's.
     fn poll_before_write(&mut self, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<()>> {
-        while self.watch.0.interim.writes() {
+        while self.watch.interim.writes() {
             ready!(self.poll_interim(cx))?;
         }
         let mut seen = self.watch.seen();
@@ -307,10 +299,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.watch.0.interim.flushes() {
+        if this.watch.interim.flushes() {
             ready!(this.poll_interim(cx))?;
         }
-        if this.watch.0.interim.was_awaited() {
+        if this.watch.interim.was_awaited() {
             cx.waker().wake_by_ref();
         }
         Pin::new(&mut this.stream).poll_flush(cx)
