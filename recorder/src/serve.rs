@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::HeaderValue;
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response, StatusCode};
@@ -24,7 +25,7 @@ use umbra_common::time::Timestamp;
 use crate::answer::{grpc, grpc_kind, last, plain};
 use crate::config::EdgeConfig;
 use crate::edge::{self, Arrived, Guarded, HeadLimits, Refusal};
-use crate::forward::{Asked, Failure, RequestBody, ResponseBody, Sender};
+use crate::forward::{Asked, Failure, RequestBody, ResponseBody, Sender, forwarded_lines};
 use crate::pulse::{Pulse, Stopped};
 use crate::rules::{Decision, Head};
 use crate::sink;
@@ -47,6 +48,8 @@ pub(crate) struct Client {
     answers: Rc<()>,
     /// As `X-Forwarded-For` has it.
     text: HeaderValue,
+    /// What the origin is told of it, as a rule.
+    lines: Bytes,
     /// The upstream's side of the tunnel that the connection is about to become.
     tunnel: RefCell<Option<OnUpgrade>>,
     worker: Rc<Worker>,
@@ -56,7 +59,8 @@ impl Client {
     pub(crate) fn new(addr: SocketAddr, worker: Rc<Worker>) -> Self {
         let text = HeaderValue::from_str(&addr.ip().to_canonical().to_string());
         let text = text.unwrap_or(HeaderValue::from_static("unknown"));
-        Self { addr, answers: Rc::new(()), text, tunnel: RefCell::default(), worker }
+        let lines = forwarded_lines(&text, worker.scheme());
+        Self { addr, answers: Rc::new(()), text, lines, tunnel: RefCell::default(), worker }
     }
 
     pub(crate) fn worker(&self) -> Rc<Worker> {
@@ -207,7 +211,8 @@ impl Client {
         match &self.worker.way {
             Way::Sink => sink::answer(&parts, body, tap).await,
             Way::Forward(forwarder) => {
-                let sender = Sender { client: &self.text, scheme: self.worker.scheme(), arrived, asked };
+                let sender =
+                    Sender { client: &self.text, lines: &self.lines, scheme: self.worker.scheme(), arrived, asked };
                 let grpc = grpc_kind(&parts);
                 match forwarder.forward(parts, body, sender).await {
                     Ok((response, origin)) => {

@@ -20,6 +20,7 @@ use super::overheard::Overheard;
 use crate::edge::{Head, HeadView, is_plain, set_names};
 
 const END: &[u8] = b"\r\n\r\n";
+const EMPTY_LINE: &[u8] = b"\r\n";
 
 /// So much is copied rather than written by a call of its own.
 const LITTLE: usize = 4 << 10;
@@ -76,12 +77,27 @@ pub(super) struct Came {
     head: Head,
     /// More than the letters of names would differ.
     is_regrouped: bool,
+    /// No body follows.
+    is_alone: bool,
+    /// Lines that go out behind the others.
+    added: Bytes,
 }
 
 impl Came {
-    /// Of a request whose fields the library knows as these.
-    pub(super) fn new(head: &Head, fields: &HeaderMap) -> Self {
-        Self { head: head.clone(), is_regrouped: head.is_odd || fields.len() > fields.keys_len() }
+    /// Of a request whose fields the library knows as these. `is_alone`: it has no body.
+    pub(super) fn new(head: &Head, fields: &HeaderMap, is_alone: bool) -> Self {
+        let is_regrouped = head.is_odd || fields.len() > fields.keys_len();
+        Self { head: head.clone(), is_regrouped, is_alone, added: Bytes::new() }
+    }
+
+    /// Whether lines can be [added](Self::add).
+    pub(super) fn takes_lines(&self) -> bool {
+        !self.is_regrouped
+    }
+
+    /// Adds whole lines behind those of the library's head. Only where it [takes](Self::takes_lines) them.
+    pub(super) fn add(&mut self, lines: Bytes) {
+        self.added = lines;
     }
 
     /// The head, where its target is odd.
@@ -91,11 +107,15 @@ impl Came {
 
     /// Appends it, with the lines of the library's head, which `written` begins with and which is so long.
     fn write(&self, head: &mut Vec<u8>, written: &[u8]) -> Option<usize> {
-        let is_all = written.len() <= LITTLE && written.ends_with(END) && !self.is_regrouped;
-        let end = if is_all { written.len() } else { find(written, END)? + END.len() };
+        let end = if self.is_alone && written.ends_with(END) { written.len() } else { find(written, END)? + END.len() };
         if !self.is_regrouped {
             head.extend_from_slice(&written[..end]);
             set_names(head, &self.head.bytes);
+            if !self.added.is_empty() {
+                head.truncate(end - EMPTY_LINE.len());
+                head.extend_from_slice(&self.added);
+                head.extend_from_slice(EMPTY_LINE);
+            }
             return Some(end);
         }
         as_it_came(head, &written[..end], &self.head)?;
@@ -286,6 +306,21 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_added_to_the_head_and_not_to_what_follows_it() {
+        let came = came(b"PUT / HTTP/1.1\r\nHOST: h\r\n\r\n", false);
+        let own = b"PUT / HTTP/1.1\r\nhost: h\r\n\r\n";
+        for body in [&b""[..], b"1\r\nx\r\n0\r\n\r\n"] {
+            for is_alone in [body.is_empty(), false] {
+                let mut came = Came::new(&came, &HeaderMap::new(), is_alone);
+                came.add(Bytes::from_static(b"via: 1\r\nb: 2\r\n"));
+                let mut head = Vec::new();
+                assert_eq!(came.write(&mut head, &[own, body].concat()), Some(own.len()));
+                assert_eq!(head, b"PUT / HTTP/1.1\r\nHOST: h\r\nvia: 1\r\nb: 2\r\n\r\n");
+            }
+        }
+    }
+
+    #[test]
     fn odd_targets_are_restored_and_for_http2_encoded() {
         for (target, path, two) in [
             (&b"/a?b=<\"\xe9>"[..], &b"/a?b=<\"\xe9>"[..], "/a?b=%3C%22%E9%3E"),
@@ -308,7 +343,7 @@ mod tests {
         let mut faithful = Faithful::new(near);
         let next = faithful.next();
         let came = came(b"PUT /<> HTTP/1.1\r\nHost: h\r\n\r\n", true);
-        next.set(Came { head: came, is_regrouped: true });
+        next.set(Came { head: came, is_regrouped: true, is_alone: false, added: Bytes::new() });
         let write = async {
             faithful.write_all(b"PUT /__ HTTP/1.1\r\nHost: h\r\n\r\nbody").await.unwrap();
             assert!(!next.is_idle());

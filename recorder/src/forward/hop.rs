@@ -1,5 +1,6 @@
 //! Fields that go no further than one connection (RFC 9110, 7.6.1), and those that a proxy adds.
 
+use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
@@ -42,12 +43,23 @@ const NO_TRAILERS: [&str; 14] = [
     "upgrade",
 ];
 
-/// Removes what is for this connection alone. Says whether the sender takes trailers (`TE: trailers`).
-pub(super) fn strip(headers: &mut HeaderMap) -> bool {
-    let mut found = [false; HOPS];
+/// What the fields of a head said before those for one connection were removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stripped {
+    /// The sender takes trailers (`TE: trailers`).
+    pub(super) takes_trailers: bool,
+    /// Another proxy has said who asked, how, or through whom.
+    pub(super) is_forwarded: bool,
+}
+
+/// Removes what is for this connection alone.
+pub(super) fn strip(headers: &mut HeaderMap) -> Stripped {
+    let (mut found, mut is_forwarded) = ([false; HOPS], false);
     let mut named = Vec::new();
     for (name, value) in headers.iter() {
-        let Some(at) = HOP_TEXTS.iter().position(|hop| *hop == name.as_str()) else { continue };
+        let text = name.as_str();
+        is_forwarded |= matches!(text, "via" | "x-forwarded-for" | "x-forwarded-proto");
+        let Some(at) = HOP_TEXTS.iter().position(|hop| *hop == text) else { continue };
         found[at] = true;
         if *name == CONNECTION && !matches!(value.as_bytes(), b"keep-alive" | b"close") {
             // A client that names Host here would have the origin see none.
@@ -61,7 +73,7 @@ pub(super) fn strip(headers: &mut HeaderMap) -> bool {
     for (name, _) in HOP_BY_HOP.iter().zip(found).filter(|(_, found)| *found) {
         headers.remove(name);
     }
-    takes_trailers
+    Stripped { takes_trailers, is_forwarded }
 }
 
 /// A list of codings, of which `trailers` is one without being a coding (RFC 9110, 10.1.4).
@@ -79,6 +91,17 @@ pub(super) fn take_trailers(headers: &mut HeaderMap, http2: bool) {
     if !http2 {
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
+}
+
+/// What [`add_forwarded`] adds to an HTTP/1.1 request that no other proxy has passed on, as lines.
+pub(crate) fn forwarded_lines(client: &HeaderValue, scheme: Scheme) -> Bytes {
+    let scheme: &[u8] = match scheme {
+        Scheme::Http => b"http",
+        Scheme::Https => b"https",
+    };
+    let parts =
+        [b"x-forwarded-for: ", client.as_bytes(), b"\r\nx-forwarded-proto: ", scheme, b"\r\nvia: 1.1 umbra\r\n"];
+    parts.concat().into()
 }
 
 /// Says who asked, by which protocol, and through whom.
@@ -138,7 +161,7 @@ mod tests {
             ("content-length", "3"),
             ("x-b", "2"),
         ]);
-        assert!(!strip(&mut headers));
+        assert!(!strip(&mut headers).takes_trailers);
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["content-length", "host", "x-b"]);
@@ -152,12 +175,12 @@ mod tests {
     #[test]
     fn te_is_for_one_hop_and_trailers_are_asked_for_again() {
         let mut headers = map(&[("te", "trailers")]);
-        assert!(strip(&mut headers));
+        assert!(strip(&mut headers).takes_trailers);
         assert!(headers.is_empty());
         take_trailers(&mut headers, false);
         assert_eq!(headers, map(&[("te", "trailers"), ("connection", "te")]));
-        assert!(!strip(&mut map(&[("te", "gzip")])));
-        assert!(strip(&mut map(&[("te", "gzip;q=0.5, Trailers")])));
+        assert!(!strip(&mut map(&[("te", "gzip")])).takes_trailers);
+        assert!(strip(&mut map(&[("te", "gzip;q=0.5, Trailers")])).takes_trailers);
     }
 
     #[test]
@@ -172,6 +195,23 @@ mod tests {
         add_forwarded(&mut headers, &client, Scheme::Http, Version::HTTP_2);
         assert_eq!(headers["x-forwarded-for"], "10.0.0.3");
         assert_eq!(headers["x-forwarded-proto"], "https");
+    }
+
+    #[test]
+    fn lines_say_the_same_as_fields() {
+        let client = HeaderValue::from_static("10.0.0.3");
+        for scheme in [Scheme::Http, Scheme::Https] {
+            let mut headers = map(&[("host", "a")]);
+            assert!(!strip(&mut headers).is_forwarded);
+            add_forwarded(&mut headers, &client, scheme, Version::HTTP_11);
+            let line = |(name, value): (_, &HeaderValue)| format!("{name}: {}\r\n", value.to_str().unwrap());
+            let lines: String = headers.iter().skip(1).map(line).collect();
+            assert_eq!(forwarded_lines(&client, scheme), lines);
+            assert!(strip(&mut headers).is_forwarded);
+        }
+        for name in ["via", "x-forwarded-for", "x-forwarded-proto"] {
+            assert!(strip(&mut map(&[(name, "")])).is_forwarded);
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod target;
 mod upgrade;
 
 pub(crate) use failure::Failure;
+pub(crate) use hop::forwarded_lines;
 pub(crate) use request_body::RequestBody;
 pub(crate) use response_body::ResponseBody;
 pub(crate) use upgrade::Asked;
@@ -27,6 +28,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
@@ -42,6 +44,7 @@ use crate::edge::Arrived;
 use connect::Connector;
 use expect::Gate;
 use faithful::Came;
+use hop::Stripped;
 use lease::Lease;
 use upgrade::Handshake;
 
@@ -61,6 +64,8 @@ pub(crate) struct Forwarder {
 pub(crate) struct Sender<'a> {
     /// The client's address.
     pub(crate) client: &'a HeaderValue,
+    /// The same by [`forwarded_lines`].
+    pub(crate) lines: &'a Bytes,
     /// How it reached the recorder.
     pub(crate) scheme: Scheme,
     /// The request as it came, where that was by HTTP/1.
@@ -87,14 +92,20 @@ impl Forwarder {
     ) -> Result<(Response<ResponseBody>, Duration), Failure> {
         let http2 = self.speaks_http2(&parts, sender.asked.is_some()).await?;
         let mut handshake = sender.asked.map(Handshake::new);
-        let came = sender.arrived.map(|arrived| Came::new(&arrived.head, &parts.headers));
+        let mut came = sender.arrived.map(|arrived| Came::new(&arrived.head, &parts.headers, body.is_end_stream()));
         let hints = if http2 { None } else { interim::hints(&parts, sender.arrived).await };
         let tap = body.tap().cloned();
-        let takes_trailers = hop::strip(&mut parts.headers);
+        let Stripped { takes_trailers, is_forwarded } = hop::strip(&mut parts.headers);
         if takes_trailers {
             hop::take_trailers(&mut parts.headers, http2);
         }
-        hop::add_forwarded(&mut parts.headers, sender.client, sender.scheme, parts.version);
+        match &mut came {
+            // Added to what is written anyway, instead of as fields.
+            Some(came) if !http2 && !is_forwarded && parts.version == Version::HTTP_11 && came.takes_lines() => {
+                came.add(sender.lines.clone());
+            }
+            _ => hop::add_forwarded(&mut parts.headers, sender.client, sender.scheme, parts.version),
+        }
         let gate = (!http2 && expects_continue(&parts)).then(Gate::new);
         if let Some(gate) = &gate {
             body.behind(gate.clone());
