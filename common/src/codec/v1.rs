@@ -16,8 +16,12 @@ use crate::fraction::Fraction;
 use crate::time::Timestamp;
 
 const CONFIG: Configuration = standard();
-/// From here on a number takes more than the byte of its value. Most are lengths below it, and need no library's help.
+/// From here on a number takes more than the byte of its value (bincode's specification, "Unsigned integers").
 const LONGER: u64 = 251;
+/// The bytes in front of a number that takes two, four or eight.
+const TWO_BYTES: u8 = 251;
+const FOUR_BYTES: u8 = 252;
+const EIGHT_BYTES: u8 = 253;
 
 /// The most fields in one section; the recorder's own limit is far below.
 const MAX_FIELDS: u64 = 100_000;
@@ -143,10 +147,20 @@ impl Writer<'_> {
 
     fn number(&mut self, number: u64) {
         if number < LONGER {
-            return self.byte(number as u8);
+            self.byte(number as u8);
+        } else if let Ok(number) = u16::try_from(number) {
+            self.marked(TWO_BYTES, number.to_le_bytes());
+        } else if let Ok(number) = u32::try_from(number) {
+            self.marked(FOUR_BYTES, number.to_le_bytes());
+        } else {
+            self.marked(EIGHT_BYTES, number.to_le_bytes());
         }
-        // An integer's encoding has no way to fail into a vector.
-        let _ = bincode::encode_into_std_write(number, &mut *self.0, CONFIG);
+    }
+
+    /// A number behind the byte that says how long it is.
+    fn marked<const N: usize>(&mut self, mark: u8, number: [u8; N]) {
+        self.byte(mark);
+        self.fixed(&number);
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
@@ -160,10 +174,7 @@ impl Writer<'_> {
 
     fn fields(&mut self, fields: &Fields) {
         self.number(fields.len() as u64);
-        for (name, value) in fields.iter() {
-            self.bytes(name);
-            self.bytes(value);
-        }
+        self.fixed(fields.as_written());
     }
 
     fn body(&mut self, body: &Body) {
@@ -176,10 +187,12 @@ impl Writer<'_> {
     fn address(&mut self, address: Option<SocketAddr>) {
         let Some(address) = address else { return self.bytes(&[]) };
         let port = address.port().to_be_bytes();
+        self.byte(if address.is_ipv4() { 4 } else { 16 } + 2);
         match address.ip() {
-            IpAddr::V4(ip) => self.bytes(&[&ip.octets()[..], &port].concat()),
-            IpAddr::V6(ip) => self.bytes(&[&ip.octets()[..], &port].concat()),
+            IpAddr::V4(ip) => self.fixed(&ip.octets()),
+            IpAddr::V6(ip) => self.fixed(&ip.octets()),
         }
+        self.fixed(&port);
     }
 }
 
@@ -301,5 +314,14 @@ mod tests {
             Writer(&mut written).number(number);
             assert_eq!(written, bincode::encode_to_vec(number, standard()).unwrap(), "{number}");
         }
+    }
+
+    #[test]
+    fn sections_are_bincodes_on_either_side_of_each_length() {
+        let words: Vec<Vec<u8>> = [0, 1, 250, 251, 252, 65_535, 65_536].map(|length| vec![b'x'; length]).into();
+        let pairs: Vec<(&[u8], &[u8])> = words.iter().map(|word| (&word[..], &word[..])).collect();
+        let mut written = Vec::new();
+        Writer(&mut written).fields(&pairs.iter().copied().collect());
+        assert_eq!(written, bincode::encode_to_vec(&pairs, standard()).unwrap());
     }
 }

@@ -2,54 +2,76 @@
 
 use std::fmt;
 
-/// An ordered list of fields in two allocations, whatever its length.
+/// An ordered list of fields in one allocation, whatever its length.
 ///
-/// The bytes of all names and values stand behind each other; `ends` holds where each name and each value stops.
+/// Each name and each value stands behind its length, as records have them since format version 1 (bincode's unsigned
+/// integers of variable length): a section is written into a record by copying it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields {
     bytes: Vec<u8>,
-    ends: Vec<(u32, u32)>,
+    count: u32,
 }
 
+/// What a length takes at most.
+const LONGEST_LENGTH: usize = 5;
+/// A smaller length is one byte.
+const TWO_BYTES: u8 = 251;
+const FOUR_BYTES: u8 = 252;
+
 impl Fields {
-    /// No fields, with room for `fields` of them in `bytes` bytes.
+    /// No fields, with room for `fields` of them whose names and values have `bytes` bytes together.
     pub fn with_capacity(fields: usize, bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(fields) }
+        /// Nearly all lengths are short.
+        const USUAL_LENGTHS: usize = 2;
+        Self { bytes: Vec::with_capacity(bytes + fields * USUAL_LENGTHS), count: 0 }
     }
 
     /// Adds a field at the end. The name is kept in lower case (ASCII), the value byte for byte.
     ///
     /// A section holds at most 4 GiB; what would go beyond is not added, and `false` is returned.
     pub fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> bool {
-        let start = self.bytes.len();
-        let name = name.as_ref();
-        let added = self.push_lower(name, value);
-        if added {
-            self.bytes[start..start + name.len()].make_ascii_lowercase();
-        }
-        added
+        self.add(name.as_ref(), value.as_ref(), <[u8]>::make_ascii_lowercase)
     }
 
     /// Adds a field whose name is in lower case already, as libraries give them.
     pub fn push_lower(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> bool {
-        let (name, value) = (name.as_ref(), value.as_ref());
-        let name_end = self.bytes.len() + name.len();
-        let (Ok(name_at), Ok(value_at)) = (u32::try_from(name_end), u32::try_from(name_end + value.len())) else {
+        self.add(name.as_ref(), value.as_ref(), |_| {})
+    }
+
+    fn add(&mut self, name: &[u8], value: &[u8], edit: impl FnOnce(&mut [u8])) -> bool {
+        let more = name.len().saturating_add(value.len()).saturating_add(2 * LONGEST_LENGTH);
+        if u32::try_from(self.bytes.len().saturating_add(more)).is_err() {
             return false;
-        };
-        self.bytes.extend_from_slice(name);
-        self.bytes.extend_from_slice(value);
-        self.ends.push((name_at, value_at));
+        }
+        self.word(name);
+        let start = self.bytes.len() - name.len();
+        edit(&mut self.bytes[start..]);
+        self.word(value);
+        self.count += 1;
         true
+    }
+
+    /// A name or a value, of less than 4 GiB.
+    fn word(&mut self, word: &[u8]) {
+        let length = word.len();
+        match (u8::try_from(length), u16::try_from(length)) {
+            (Ok(short), _) if short < TWO_BYTES => self.bytes.push(short),
+            (_, Ok(short)) => {
+                self.bytes.push(TWO_BYTES);
+                self.bytes.extend_from_slice(&short.to_le_bytes());
+            }
+            _ => {
+                self.bytes.push(FOUR_BYTES);
+                self.bytes.extend_from_slice(&(length as u32).to_le_bytes());
+            }
+        }
+        self.bytes.extend_from_slice(word);
     }
 
     /// The fields in order: (name, value).
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
-        (0..self.ends.len()).map(|i| {
-            let start = if i == 0 { 0 } else { self.ends[i - 1].1 as usize };
-            let (name_end, value_end) = (self.ends[i].0 as usize, self.ends[i].1 as usize);
-            (&self.bytes[start..name_end], &self.bytes[name_end..value_end])
-        })
+        let mut rest = &self.bytes[..];
+        (0..self.len()).map(move |_| (next_word(&mut rest), next_word(&mut rest)))
     }
 
     /// The first value of a name, given in lower case.
@@ -64,23 +86,41 @@ impl Fields {
 
     /// How many fields there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.count as usize
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.count == 0
     }
 
-    /// Room for so many bytes, and so many fields.
-    pub(super) fn capacity(&self) -> (usize, usize) {
-        (self.bytes.capacity(), self.ends.capacity())
+    /// Room for so many bytes.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
-    /// The bytes of all names and values together.
+    /// The bytes of all names and values with their lengths.
     pub fn byte_len(&self) -> usize {
         self.bytes.len()
     }
+
+    /// All names and values with their lengths, as format version 1 has them.
+    pub(crate) fn as_written(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The next name or value of what [`Fields::word`] wrote.
+fn next_word<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let (length, behind) = match **rest {
+        [TWO_BYTES, a, b, ref behind @ ..] => (u16::from_le_bytes([a, b]).into(), behind),
+        [FOUR_BYTES, a, b, c, d, ref behind @ ..] => (u32::from_le_bytes([a, b, c, d]) as usize, behind),
+        [short, ref behind @ ..] => (short.into(), behind),
+        [] => (0, &[][..]),
+    };
+    let word;
+    (word, *rest) = behind.split_at_checked(length).unwrap_or_default();
+    word
 }
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Fields {
@@ -112,5 +152,14 @@ mod tests {
         assert_eq!(fields.get_all("a").collect::<Vec<_>>(), [&b"1"[..], b""]);
         assert_eq!(fields.get("c"), Some(&b" x "[..]));
         assert_eq!(fields.get("d"), None);
+    }
+
+    #[test]
+    fn lengths_on_either_side_of_each_form_are_kept() {
+        let words: Vec<Vec<u8>> =
+            [0, 1, 250, 251, 252, 255, 256, 65_535, 65_536].map(|length| vec![b'x'; length]).into();
+        let fields: Fields = words.iter().zip(words.iter().rev()).collect();
+        let seen: Vec<_> = fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        assert_eq!(seen, words.iter().cloned().zip(words.iter().rev().cloned()).collect::<Vec<_>>());
     }
 }

@@ -45,7 +45,6 @@ impl Body {
 
 impl Fields {
     fn heap(&self) -> usize {
-        let (bytes, fields) = self.capacity();
-        allocated(bytes) + allocated(fields * size_of::<(u32, u32)>())
+        allocated(self.capacity())
     }
 }

@@ -14,7 +14,7 @@ use umbra_common::time::Timestamp;
 
 use super::budget::{NoRoom, Permit};
 use super::copy::BodyCopy;
-use super::head::{RequestHead, fields, fields_len};
+use super::head::{RequestHead, fields};
 use crate::config::Responses;
 
 /// One exchange while it goes on, and afterwards until the store's thread has encoded it.
@@ -74,7 +74,7 @@ impl Draft {
 
     pub(crate) fn request_trailers(&mut self, trailers: &HeaderMap) -> Result<(), NoRoom> {
         self.trailers = fields(trailers);
-        charge(&mut self.permit, fields_len(&self.trailers))
+        charge(&mut self.permit, self.trailers.byte_len())
     }
 
     pub(crate) fn response_head(&mut self, head: &Parts, at: Instant) -> Result<(), NoRoom> {
@@ -82,7 +82,7 @@ impl Draft {
             return Ok(());
         }
         let headers = fields(&head.headers);
-        let held = fields_len(&headers);
+        let held = headers.byte_len();
         self.response = Some(ResponseDraft {
             status: head.status.as_u16(),
             headers,
@@ -102,7 +102,7 @@ impl Draft {
     pub(crate) fn response_trailers(&mut self, trailers: &HeaderMap) -> Result<(), NoRoom> {
         let Some(response) = &mut self.response else { return Ok(()) };
         response.trailers = fields(trailers);
-        charge(&mut self.permit, fields_len(&response.trailers))
+        charge(&mut self.permit, response.trailers.byte_len())
     }
 
     pub(crate) fn end(&mut self, ending: Ending) {

@@ -58,7 +58,7 @@ impl RequestHead {
         match &self.form {
             Form::Wire(bytes) => bytes.len(),
             Form::Listed { target, authority, headers, .. } => {
-                target.len() + authority.as_ref().map_or(0, Bytes::len) + fields_len(headers)
+                target.len() + authority.as_ref().map_or(0, Bytes::len) + headers.byte_len()
             }
         }
     }
@@ -103,13 +103,6 @@ pub(crate) fn fields(map: &HeaderMap) -> Fields {
         fields.push_lower(name.as_str(), value.as_bytes());
     }
     fields
-}
-
-/// What a section holds in memory.
-pub(crate) fn fields_len(fields: &Fields) -> usize {
-    /// Where a name and a value end.
-    const ENDS: usize = 8;
-    fields.byte_len() + fields.len() * ENDS
 }
 
 #[cfg(test)]
