@@ -7,7 +7,7 @@ use super::pen::{Key, MASK, Pen, Place};
 use crate::rules::ClientAction;
 
 /// Fields that hold the addresses of clients: one, or a list of them.
-const FIELDS: [&[u8]; 10] = [
+pub(super) const FIELDS: [&[u8]; 10] = [
     b"x-forwarded-for",
     b"forwarded",
     b"x-real-ip",

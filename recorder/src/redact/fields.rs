@@ -3,12 +3,13 @@
 use umbra_common::exchange::Fields;
 
 use super::Redactor;
-use super::client::Client;
+use super::client::{self, Client};
 use super::cookies::{self, SetCookie};
+use super::names::Sieve;
 use super::pen::{Pen, Place};
 
 /// Fields that hold a URL: their queries say as much as a target's.
-const URLS: [&[u8]; 10] = [
+pub(super) const URLS: [&[u8]; 10] = [
     b"referer",
     b"location",
     b"content-location",
@@ -21,6 +22,9 @@ const URLS: [&[u8]; 10] = [
     b"refresh",
 ];
 
+const COOKIE: &[u8] = b"cookie";
+const SET_COOKIE: &[u8] = b"set-cookie";
+
 /// What becomes of one field.
 enum Field {
     Kept,
@@ -29,11 +33,27 @@ enum Field {
 }
 
 impl Redactor {
+    /// All names of fields to which anything may be done: most fields have none of them.
+    pub(super) fn concerned(&self) -> Sieve {
+        let mut sieve = Sieve::default();
+        self.headers.names().chain(URLS).for_each(|name| sieve.add(name));
+        if !self.cookies.is_empty() {
+            [COOKIE, SET_COOKIE].iter().for_each(|name| sieve.add(name));
+        }
+        if self.client.is_some() {
+            client::FIELDS.iter().for_each(|name| sieve.add(name));
+        }
+        sieve
+    }
+
     /// A section without its secrets. Fields stay in their order, and a masked one in its place.
     pub(super) fn section(&self, fields: &mut Fields, pen: Pen<'_>) {
+        if !fields.iter().any(|(name, _)| self.fields.may_have(name)) {
+            return;
+        }
         let mut changed: Option<Fields> = None;
         for (at, (name, value)) in fields.iter().enumerate() {
-            let field = self.field(name, value, pen);
+            let field = if self.fields.may_have(name) { self.field(name, value, pen) } else { Field::Kept };
             if matches!(field, Field::Kept) && changed.is_none() {
                 continue;
             }
@@ -60,8 +80,8 @@ impl Redactor {
             return pen.stand_in(Place::Header, action, value).map_or(Field::Dropped, Field::Changed);
         }
         let changed = match name {
-            b"cookie" if !self.cookies.is_empty() => cookies::request(&self.cookies, value, pen),
-            b"set-cookie" if !self.cookies.is_empty() => {
+            COOKIE if !self.cookies.is_empty() => cookies::request(&self.cookies, value, pen),
+            SET_COOKIE if !self.cookies.is_empty() => {
                 return match cookies::response(&self.cookies, value, pen) {
                     SetCookie::Kept => Field::Kept,
                     SetCookie::Changed(value) => Field::Changed(value),

@@ -25,13 +25,15 @@ use umbra_common::exchange::Exchange;
 
 use crate::rules::{Action, ClientAction, Floor, RedactText, RulesError, RulesText, pattern};
 use body::BodyRules;
-use names::Names;
+use names::{Names, Sieve};
 use patterns::Patterns;
 use pen::{Key, Pen, SHORTEST_KEY};
 
 /// Takes the secrets out of exchanges.
 #[derive(Clone, Debug)]
 pub(crate) struct Redactor {
+    /// The names of all fields that the rules look at.
+    fields: Sieve,
     headers: Names,
     cookies: Names,
     query: Names,
@@ -48,6 +50,7 @@ impl Redactor {
     pub(crate) fn new(text: &RulesText, floor: &Floor) -> Result<Self, RulesError> {
         let client = text.redact_client.max(floor.redact_client);
         let mut redactor = Self {
+            fields: Sieve::default(),
             headers: Names::default(),
             cookies: Names::default(),
             query: Names::default(),
@@ -62,6 +65,7 @@ impl Redactor {
         }
         floor.masked.iter().for_each(|name| redactor.headers.add(name.as_str(), Action::Mask));
         redactor.check()?;
+        redactor.fields = redactor.concerned();
         Ok(redactor)
     }
 

@@ -9,6 +9,9 @@ impl Redactor {
     /// A target in any form, or a URL in a field, without its secrets; nothing where it has none. User information is
     /// always one.
     pub(super) fn url(&self, url: &[u8], pen: Pen<'_>) -> Option<Vec<u8>> {
+        if self.query.is_empty() && self.paths.is_empty() && memchr::memchr(b'@', url).is_none() {
+            return None;
+        }
         let mut edits = Edits::default();
         let authority = authority(url);
         if let Some(at) = memchr::memrchr(b'@', &url[authority.clone()]) {

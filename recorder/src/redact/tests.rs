@@ -57,6 +57,22 @@ fn every_value_of_a_masked_field_is_masked_in_its_place() {
 }
 
 #[test]
+fn every_field_that_rules_look_at_is_looked_at() {
+    let redactor = redactor("redact-client = 'mask'\n[[redact]]\nquery = 'key'\ncookies = 'sid'\n");
+    let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
+    for name in fields::URLS {
+        assert_eq!(value(&redactor, &text(name), "https://a/?key=1&x=2"), "https://a/?key=***&x=2", "{}", text(name));
+    }
+    for name in client::FIELDS {
+        assert_eq!(value(&redactor, &text(name), "192.0.2.1"), "0.0.0.0", "{}", text(name));
+    }
+    assert_eq!(value(&redactor, "cookie", "sid=1"), "sid=***");
+    for name in ["", "keys", "x-cookie", "accept"] {
+        assert_eq!(value(&redactor, name, "sid=1, 192.0.2.1, ?key=1"), "sid=1, 192.0.2.1, ?key=1");
+    }
+}
+
+#[test]
 fn a_hash_is_the_same_for_the_same_value_wherever_it_stands() {
     let redactor = redactor("[[redact]]\naction = 'hash'\nheaders = 'x-user'\nquery = 'user'\n");
     let alice = value(&redactor, "x-user", "alice b");
