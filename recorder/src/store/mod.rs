@@ -65,11 +65,11 @@ impl StoreThread {
             return;
         }
         let (live, now) = (self.rules.live(), Instant::now());
-        records.extend(batch.into_iter().map(|draft| self.record(*draft, live.redactor(), now)));
+        records.extend(batch.into_iter().map(|draft| self.record(draft, live.redactor(), now)));
         self.store.append(records);
     }
 
-    fn record(&self, draft: Draft, redactor: &Redactor, now: Instant) -> Record<StoreReceipt> {
+    fn record(&self, draft: Box<Draft>, redactor: &Redactor, now: Instant) -> Record<StoreReceipt> {
         let (mut exchange, entry, permit) = draft.finish(&self.upstream, &self.recorder);
         redactor.redact(&mut exchange, &self.redactions);
         let key = match exchange.session.as_ref() {

@@ -117,7 +117,11 @@ impl Draft {
     }
 
     /// The finished exchange with what its receipt needs. One that nobody ended was left by its client.
-    pub(crate) fn finish(self, upstream: &Arc<str>, recorder: &Arc<str>) -> (Exchange, Entry<RecordOutcome>, Permit) {
+    pub(crate) fn finish(
+        self: Box<Self>,
+        upstream: &Arc<str>,
+        recorder: &Arc<str>,
+    ) -> (Exchange, Entry<RecordOutcome>, Permit) {
         let (ending, total) = self.ended.unwrap_or_else(|| (Ending::ClientAborted, self.started.elapsed()));
         let mut body = self.body.into_body();
         // Half a request looks like a whole one to whoever replays it.

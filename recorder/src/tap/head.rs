@@ -26,8 +26,16 @@ pub(crate) struct RequestHead {
 enum Form {
     /// HTTP/1: the bytes from the wire, so that order and duplicates are as they came.
     Wire(Bytes),
-    /// HTTP/2: what its header block held.
-    Listed { method: Method, target: Bytes, authority: Option<Bytes>, headers: Fields },
+    /// HTTP/2: what its header block held. Boxed, so that HTTP/1 does not carry its room.
+    Listed(Box<Listed>),
+}
+
+#[derive(Debug)]
+struct Listed {
+    method: Method,
+    target: Bytes,
+    authority: Option<Bytes>,
+    headers: Fields,
 }
 
 impl RequestHead {
@@ -44,21 +52,22 @@ impl RequestHead {
             headers = first.into_iter().chain(headers.iter()).collect();
         }
         let copy = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-        let form = Form::Listed {
+        let listed = Listed {
             method: parts.method.clone(),
             target: parts.uri.path_and_query().map_or_else(|| copy("/"), |path| copy(path.as_str())),
             authority: parts.uri.authority().map(|authority| copy(authority.as_str())),
             headers,
         };
-        Self { form, unshadow }
+        Self { form: Form::Listed(Box::new(listed)), unshadow }
     }
 
     /// The bytes it holds.
     pub(crate) fn byte_len(&self) -> usize {
         match &self.form {
             Form::Wire(bytes) => bytes.len(),
-            Form::Listed { target, authority, headers, .. } => {
-                target.len() + authority.as_ref().map_or(0, Bytes::len) + headers.byte_len()
+            Form::Listed(listed) => {
+                let Listed { target, authority, headers, .. } = &**listed;
+                size_of::<Listed>() + target.len() + authority.as_ref().map_or(0, Bytes::len) + headers.byte_len()
             }
         }
     }
@@ -68,16 +77,20 @@ impl RequestHead {
         let (method, mut target, version, authority, mut headers) = match self.form {
             Form::Wire(bytes) => {
                 // The guard let it through, so it is a head.
-                let (method, target, is_11, fields) = HeadView::of(&bytes).map_or_else(Default::default, |view| {
-                    let mut fields = Fields::with_capacity(USUAL_FIELDS, bytes.len());
-                    for (name, value) in view.fields() {
-                        fields.push(name, value);
+                let view = HeadView::of(&bytes).unwrap_or_default();
+                let mut fields = Fields::with_capacity(USUAL_FIELDS, bytes.len());
+                let mut host = None;
+                for (name, value) in view.fields() {
+                    fields.push(name, value);
+                    if host.is_none() && name.eq_ignore_ascii_case(HOST.as_str().as_bytes()) {
+                        host = Some(bytes.slice_ref(value));
                     }
-                    (bytes.slice_ref(view.method), bytes.slice_ref(view.target), view.is_11, fields)
-                });
-                (method, target, if is_11 { HttpVersion::Http11 } else { HttpVersion::Http10 }, None, fields)
+                }
+                let version = if view.is_11 { HttpVersion::Http11 } else { HttpVersion::Http10 };
+                (bytes.slice_ref(view.method), bytes.slice_ref(view.target), version, host, fields)
             }
-            Form::Listed { method, target, authority, headers } => {
+            Form::Listed(listed) => {
+                let Listed { method, target, authority, headers } = *listed;
                 let method = Bytes::copy_from_slice(method.as_str().as_bytes());
                 (method, target, HttpVersion::Http2, authority, headers)
             }

@@ -27,7 +27,7 @@ pub(super) struct Checked {
 }
 
 /// A head that the guard let through, taken apart: what the record is made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeadView<'a> {
     /// The method token.
     pub(crate) method: &'a [u8],
@@ -49,7 +49,7 @@ impl<'a> HeadView<'a> {
 
     /// The fields in order: name as received, value without the white space around it.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        lines(self.fields).filter_map(|line| check_field(line).ok())
+        lines(self.fields).filter_map(split_field)
     }
 }
 
@@ -190,8 +190,7 @@ fn lines(section: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The name and the value of a field line, the value without the white space around it.
 pub(super) fn check_field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
-    let colon = memchr::memchr(b':', line).ok_or(Refusal::Field)?;
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    let (name, value) = split_field(line).ok_or(Refusal::Field)?;
     // A folded line begins with white space, which is no token; so does a space before the colon end one.
     if name.is_empty() || !name.iter().all(|b| is_token(*b)) {
         return Err(Refusal::Field);
@@ -200,10 +199,16 @@ pub(super) fn check_field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     if value.iter().fold(false, |found, b| found | matches!(b, 0..=8 | 0x0a..=0x1f | 0x7f)) {
         return Err(Refusal::Field);
     }
+    Ok((name, value))
+}
+
+fn split_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = memchr::memchr(b':', line)?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
     let blank = |b: &u8| matches!(b, b' ' | b'\t');
     let start = value.iter().position(|b| !blank(b)).unwrap_or(value.len());
     let end = value.iter().rposition(|b| !blank(b)).map_or(start, |at| at + 1);
-    Ok((name, &value[start..end]))
+    Some((name, &value[start..end]))
 }
 
 const TOKEN: Charset = Charset::alphanumeric_and(b"!#$%&'*+-.^_`|~");
