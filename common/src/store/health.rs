@@ -1,5 +1,6 @@
 //! What is known of the store's state, for `/status`, metrics and one log line at a time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +30,11 @@ impl StoreState {
 
 /// The store's state, shared by the thread that writes and whoever asks.
 #[derive(Debug)]
-pub struct StoreHealth(Mutex<Inner>);
+pub struct StoreHealth {
+    inner: Mutex<Inner>,
+    /// Changed under the lock with the state. Each record that is confirmed asks for it.
+    is_up: AtomicBool,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -52,7 +57,7 @@ const LOG_EVERY: Duration = Duration::from_secs(30);
 impl StoreHealth {
     /// Nothing known yet.
     pub fn new() -> Self {
-        Self(Mutex::new(Inner {
+        let inner = Inner {
             state: StoreState::Unknown,
             since: Timestamp::now(),
             error: None,
@@ -60,11 +65,12 @@ impl StoreHealth {
             told_down: false,
             away: false,
             spooled: false,
-        }))
+        };
+        Self { inner: Mutex::new(inner), is_up: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A spool takes the records that the store does not.
@@ -74,7 +80,11 @@ impl StoreHealth {
 
     /// A write was confirmed.
     pub fn up(&self) {
+        if self.is_up.load(Ordering::Relaxed) {
+            return;
+        }
         let mut inner = self.lock();
+        self.is_up.store(true, Ordering::Relaxed);
         if inner.state != StoreState::Up {
             inner.set(StoreState::Up);
             inner.error = None;
@@ -108,6 +118,7 @@ impl StoreHealth {
     fn is_down(&self, why: &str, away: bool) {
         let now = Timestamp::now();
         let mut inner = self.lock();
+        self.is_up.store(false, Ordering::Relaxed);
         // What a store has said against a record outweighs that it says nothing now.
         inner.away = away && (inner.away || inner.state != StoreState::Down);
         inner.set(StoreState::Down);

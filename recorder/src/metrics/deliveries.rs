@@ -7,38 +7,39 @@ use umbra_common::store::Loss;
 
 use super::histogram::{Histogram, Sum};
 
-/// What the store can say of a record; the first is that it has it.
-const RESULTS: [&str; 7] = ["confirmed", "full", "timeout", "too_large", "rejected", "closed", "spool_full"];
+/// What the store can say of a record that it does not have.
+const FAILURES: [&str; 6] = ["full", "timeout", "too_large", "rejected", "closed", "spool_full"];
 
 /// Counted wherever the store says it: on several threads.
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
-    results: [AtomicU64; RESULTS.len()],
+    failures: [AtomicU64; FAILURES.len()],
+    /// All that were confirmed: each has a time.
     confirmed_after: Histogram,
 }
 
 impl Deliveries {
     /// The store has a record, so long after it was given it.
     pub(crate) fn confirmed(&self, after: Duration) {
-        self.results[0].fetch_add(1, Ordering::Relaxed);
         self.confirmed_after.observe_shared(after);
     }
 
     /// The store does not have a record.
     pub(crate) fn failed(&self, why: Loss) {
         let at = match why {
-            Loss::Full => 1,
-            Loss::Timeout => 2,
-            Loss::TooLarge => 3,
-            Loss::Rejected => 4,
-            Loss::Closed => 5,
-            Loss::SpoolFull => 6,
+            Loss::Full => 0,
+            Loss::Timeout => 1,
+            Loss::TooLarge => 2,
+            Loss::Rejected => 3,
+            Loss::Closed => 4,
+            Loss::SpoolFull => 5,
         };
-        self.results[at].fetch_add(1, Ordering::Relaxed);
+        self.failures[at].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn results(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        RESULTS.iter().copied().zip(self.results.iter().map(|count| count.load(Ordering::Relaxed)))
+        let failures = self.failures.iter().map(|count| count.load(Ordering::Relaxed));
+        [("confirmed", self.seconds().count())].into_iter().chain(FAILURES.iter().copied().zip(failures))
     }
 
     pub(super) fn seconds(&self) -> Sum {

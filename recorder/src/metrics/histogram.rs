@@ -78,6 +78,11 @@ impl Sum {
         self.nanos = self.nanos.wrapping_add(histogram.nanos.load(Ordering::Relaxed));
     }
 
+    /// How many times were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
     pub(super) fn of(histogram: &Histogram) -> Self {
         let mut sum = Self::default();
         sum.add(histogram);
@@ -90,7 +95,7 @@ impl EncodeMetric for Sum {
         let seconds = |nanos: u64| nanos as f64 / 1e9;
         let bounds = BOUNDS.iter().map(|bound| seconds(*bound)).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(self.counts).collect();
-        to.encode_histogram::<NoLabelSet>(seconds(self.nanos), self.counts.iter().sum(), &buckets, None)
+        to.encode_histogram::<NoLabelSet>(seconds(self.nanos), self.count(), &buckets, None)
     }
 
     fn metric_type(&self) -> MetricType {

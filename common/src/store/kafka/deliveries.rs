@@ -18,7 +18,7 @@ use crate::store::{Loss, Receipt, StoreHealth, StoreState};
 pub(super) struct Deliveries<R> {
     health: Arc<StoreHealth>,
     trouble: Trouble,
-    /// Messages that were taken and not reported yet.
+    /// Messages that were taken and not reported yet. Written by the appender's thread alone, which also takes the reports.
     pending: AtomicUsize,
     in_doubt: Arc<AtomicBool>,
     unmarked: Arc<Unmarked<R>>,
@@ -32,7 +32,12 @@ impl<R: Receipt> Deliveries<R> {
 
     /// A message is about to be handed over.
     pub(super) fn taken(&self) {
-        self.pending.fetch_add(1, Ordering::Relaxed);
+        self.pending.store(self.pending() + 1, Ordering::Relaxed);
+    }
+
+    /// A message has been reported.
+    fn reported(&self) {
+        self.pending.store(self.pending().saturating_sub(1), Ordering::Relaxed);
     }
 
     /// How many messages have not been reported yet.
@@ -59,7 +64,7 @@ impl<R: Receipt> Deliveries<R> {
         if matches!(loss, Loss::Timeout | Loss::Rejected) {
             self.in_doubt.store(true, Ordering::Relaxed);
         }
-        self.pending.fetch_sub(1, Ordering::Relaxed);
+        self.reported();
         ticket.lost(loss);
     }
 }
@@ -101,7 +106,7 @@ impl<R: Receipt> ProducerContext for Deliveries<R> {
         match result {
             Ok(message) => {
                 self.health.up();
-                self.pending.fetch_sub(1, Ordering::Relaxed);
+                self.reported();
                 if ticket.late {
                     let millis = message.timestamp().to_millis().unwrap_or(0);
                     self.unmarked.delivered(message.partition(), message.offset(), millis, *ticket);
