@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 use http::header::HeaderMap;
 use http::{StatusCode, Version};
@@ -51,9 +51,9 @@ impl Arrived {
         }
     }
 
-    /// A way to send interim responses to this request, which wakes the connection's task.
-    pub(crate) fn hints(&self, connection: Waker) -> Hints {
-        Hints { interim: Arc::clone(self.watch.interim()), turn: self.turn, connection }
+    /// A way to send interim responses to this request.
+    pub(crate) fn hints(&self) -> Hints {
+        Hints { interim: Arc::clone(self.watch.interim()), turn: self.turn }
     }
 
     /// The origin's response began with this head: names are to be in its letters.
@@ -79,7 +79,6 @@ impl Arrived {
 pub(crate) struct Hints {
     interim: Arc<Interim>,
     turn: u32,
-    connection: Waker,
 }
 
 impl Hints {
@@ -98,11 +97,7 @@ impl Hints {
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
-        let taken = self.interim.push(self.turn, &head);
-        if taken {
-            self.connection.wake_by_ref();
-        }
-        taken
+        self.interim.push(self.turn, &head)
     }
 }
 

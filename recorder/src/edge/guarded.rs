@@ -299,6 +299,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.watch.interim.written_by(cx.waker());
         if this.watch.interim.flushes() {
             ready!(this.poll_interim(cx))?;
         }

@@ -5,7 +5,8 @@
 //! outside: the library flushes when its buffer is empty, and only then.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 
 /// Interim heads that wait for a slow client are not kept beyond this; they are hints, which anyone may drop.
 const MOST_WAITING: usize = 16 << 10;
@@ -23,6 +24,8 @@ pub(super) struct Interim {
     /// A response waits for that.
     awaited: AtomicBool,
     waiting: Mutex<Vec<u8>>,
+    /// The connection's task.
+    writer: OnceLock<Waker>,
 }
 
 impl Interim {
@@ -39,7 +42,12 @@ impl Interim {
         turn
     }
 
-    /// Adds an interim head, unless its request has been answered or too much waits already.
+    /// Says whose turn it is when interim heads wait.
+    pub(super) fn written_by(&self, task: &Waker) {
+        self.writer.get_or_init(|| task.clone());
+    }
+
+    /// Adds an interim head and wakes the connection's task, unless its request has been answered or too much waits already.
     pub(super) fn push(&self, turn: u32, head: &[u8]) -> bool {
         let mut waiting = self.waiting();
         if self.turn.load(Ordering::Relaxed) != turn || waiting.len() + head.len() > MOST_WAITING {
@@ -47,6 +55,9 @@ impl Interim {
         }
         waiting.extend_from_slice(head);
         self.any.store(true, Ordering::Relaxed);
+        if let Some(task) = self.writer.get() {
+            task.wake_by_ref();
+        }
         true
     }
 

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use super::connect::{Connector, Place};
 use super::faithful::{Came, Faithful, Next};
 use super::fresh::{Fresh, Look};
+use super::interim::Interim;
 use super::overheard::Overheard;
 use super::{Failure, RequestBody};
 use crate::deadlines::Deadlines;
@@ -60,11 +61,13 @@ impl Pool {
         Rc::new(Self { connector, idle: RefCell::default(), deadlines })
     }
 
-    /// Sends a request over a connection that is free, or a new one. `came`: the head that is to go out as it came.
+    /// Sends a request over a connection that is free, or a new one. `came`: the head that is to go out as it came; only of the
+    /// response to such a one interim ones can be passed on.
     pub(super) async fn send(
         self: &Rc<Self>,
         mut request: Box<Request<RequestBody>>,
         came: Option<&Came>,
+        mut interim: Option<Interim>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         loop {
             let (mut line, used) = match self.take(came.is_some()) {
@@ -73,13 +76,16 @@ impl Pool {
             };
             if let Some(came) = came {
                 line.next.set(came.clone());
-                line.overheard.listen();
+                line.overheard.listen(interim.take());
             }
             match line.sender.try_send_request(*request).await {
                 Ok(response) => return Ok((response, Lease { pool: Rc::clone(self), line })),
                 // It never left: the upstream had closed a connection that seemed free.
                 Err(mut error) if used => match error.take_message() {
-                    Some(unsent) => *request = unsent,
+                    Some(unsent) => {
+                        *request = unsent;
+                        interim = line.overheard.stop();
+                    }
                     None => return Err(Failure::Broken(error.into_error())),
                 },
                 Err(error) => return Err(Failure::Broken(error.into_error())),

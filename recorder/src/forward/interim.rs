@@ -1,36 +1,68 @@
 //! Interim responses (1xx) of the origin on their way to the client (RFC 9110, 15.2).
+//!
+//! The library would tell of them by a callback, which is made for each request and seldom called. They are taken from what is
+//! [overheard](super::overheard) instead.
 
-use std::future::poll_fn;
-use std::task::Poll;
-
-use http::request::Parts;
-use http::{Request, StatusCode};
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Request, StatusCode};
+use httparse::{EMPTY_HEADER, Response, Status};
 
 use super::expect::Gate;
 use super::hop;
-use crate::edge::{Arrived, Hints, takes_interim};
+use crate::edge::Hints;
 
-/// Where interim responses to a request go; nowhere where its client knows none.
-pub(super) async fn hints(parts: &Parts, arrived: Option<&Arrived>) -> Option<Hints> {
-    let arrived = arrived.filter(|_| takes_interim(parts.version))?;
-    Some(poll_fn(|cx| Poll::Ready(arrived.hints(cx.waker().clone()))).await)
+/// The library takes no more of a response.
+const MOST_FIELDS: usize = 100;
+
+/// Where interim responses to one request go.
+#[derive(Debug)]
+pub(super) struct Interim {
+    hints: Hints,
+    /// `100 Continue` is said by the library.
+    is_gated: bool,
 }
 
-/// Has interim responses passed on. `100 Continue` opens the gate instead, where there is one: the library tells the client.
-pub(super) fn listen<B>(request: &mut Request<B>, gate: Option<&Gate>, hints: Option<Hints>) {
-    let opening = gate.map(Gate::opening);
-    if opening.is_none() && hints.is_none() {
-        return;
+impl Interim {
+    /// `gate`: what `100 Continue` opens.
+    pub(super) fn new(hints: Hints, gate: Option<&Gate>) -> Self {
+        Self { hints, is_gated: gate.is_some() }
     }
-    hyper::ext::on_informational(request, move |response| match (&opening, &hints) {
-        (Some(opening), _) if response.status() == StatusCode::CONTINUE => opening.open(),
-        (_, Some(hints)) => {
-            let mut headers = response.headers().clone();
-            hop::strip(&mut headers);
-            if !hints.send(response.status(), &headers) {
-                tracing::debug!(status = %response.status(), "an interim response was dropped");
+
+    /// Passes on the response that these bytes begin with; says how long its head is. Nothing where it is not whole, or where
+    /// the library will refuse it.
+    pub(super) fn pass(this: Option<&Self>, bytes: &[u8]) -> Option<usize> {
+        let mut fields = [EMPTY_HEADER; MOST_FIELDS];
+        let mut response = Response::new(&mut fields);
+        let Ok(Status::Complete(length)) = response.parse(bytes) else { return None };
+        if let (Some(this), Some(Ok(status))) = (this, response.code.map(StatusCode::from_u16)) {
+            this.send(status, response.headers);
+        }
+        Some(length)
+    }
+
+    fn send(&self, status: StatusCode, fields: &[httparse::Header<'_>]) {
+        if status == StatusCode::CONTINUE && self.is_gated {
+            return;
+        }
+        let mut headers = HeaderMap::with_capacity(fields.len());
+        for field in fields {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(field.name), HeaderValue::from_bytes(field.value)) {
+                headers.append(name, value);
             }
         }
-        _ => {}
+        hop::strip(&mut headers);
+        if !self.hints.send(status, &headers) {
+            tracing::debug!(%status, "an interim response was dropped");
+        }
+    }
+}
+
+/// Has `100 Continue` open the gate: the library tells the client.
+pub(super) fn open<B>(request: &mut Request<B>, gate: &Gate) {
+    let opening = gate.opening();
+    hyper::ext::on_informational(request, move |response| {
+        if response.status() == StatusCode::CONTINUE {
+            opening.open();
+        }
     });
 }

@@ -40,11 +40,12 @@ use umbra_common::exchange::Scheme;
 use crate::answer::grpc_kind;
 use crate::config::{Dialing, Protocol, Upstream};
 use crate::deadlines::{Deadlines, Elapsed};
-use crate::edge::Arrived;
+use crate::edge::{Arrived, takes_interim};
 use connect::Connector;
 use expect::Gate;
 use faithful::Came;
 use hop::Stripped;
+use interim::Interim;
 use lease::Lease;
 use upgrade::Handshake;
 
@@ -93,7 +94,6 @@ impl Forwarder {
         let http2 = self.speaks_http2(&parts, sender.asked.is_some()).await?;
         let mut handshake = sender.asked.map(Handshake::new);
         let mut came = sender.arrived.map(|arrived| Came::new(&arrived.head, &parts.headers, body.is_end_stream()));
-        let hints = if http2 { None } else { interim::hints(&parts, sender.arrived).await };
         let tap = body.tap().cloned();
         let Stripped { takes_trailers, is_forwarded } = hop::strip(&mut parts.headers);
         if takes_trailers {
@@ -106,6 +106,7 @@ impl Forwarder {
             }
             _ => hop::add_forwarded(&mut parts.headers, sender.client, sender.scheme, parts.version),
         }
+        let hints = sender.arrived.filter(|_| !http2 && takes_interim(parts.version)).map(Arrived::hints);
         let gate = (!http2 && expects_continue(&parts)).then(Gate::new);
         if let Some(gate) = &gate {
             body.behind(gate.clone());
@@ -124,10 +125,13 @@ impl Forwarder {
             target::http1(&mut parts, &body)?;
         }
         let mut request = Box::new(Request::from_parts(*parts, body));
-        interim::listen(&mut request, gate.as_ref(), hints);
+        if let Some(gate) = &gate {
+            interim::open(&mut request, gate);
+        }
+        let interim = hints.map(|hints| Interim::new(hints, gate.as_ref()));
         let asked = Instant::now();
         // Pinned here: passed on by value, it would be held several times over.
-        let answer = pin!(self.answer(http2, request, came.as_ref()));
+        let answer = pin!(self.answer(http2, request, came.as_ref(), interim));
         let answered = match progress {
             None => self.deadlines.within(self.timeout, answer).await.unwrap_or(Err(Failure::ResponseTimeout)),
             Some(progress) => self.answer_to_body(answer, &progress, gate.as_ref()).await,
@@ -185,12 +189,13 @@ impl Forwarder {
         http2: bool,
         request: Box<Request<RequestBody>>,
         came: Option<&Came>,
+        interim: Option<Interim>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         if http2 {
             let (response, stream) = self.http2.send(request).await?;
             return Ok((response, Lease::Http2(stream)));
         }
-        let (response, lease) = self.http1.send(request, came).await?;
+        let (response, lease) = self.http1.send(request, came, interim).await?;
         Ok((response, Lease::Http1(lease)))
     }
 

@@ -1,11 +1,13 @@
-//! The head of a response as it comes off the wire: whence the client gets the letters of names.
+//! The head of a response as it comes off the wire: whence the client gets the letters of names, and interim responses.
 //!
-//! The library could keep them, in a map for each response that costs more than the head is long.
+//! The library could keep the one, in a map for each response that costs more than the head is long, and tell of the other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memchr::memmem::find;
+
+use super::interim::Interim;
 
 const END: &[u8] = b"\r\n\r\n";
 
@@ -30,12 +32,13 @@ struct Heard {
     head: Vec<u8>,
     /// No end is in it.
     is_partial: bool,
+    interim: Option<Interim>,
 }
 
 impl Overheard {
-    /// The head that comes next is that of a response whose letters matter.
-    pub(super) fn listen(&self) {
-        *self.heard() = Heard::default();
+    /// The head that comes next is that of a response whose letters matter. Where interim ones before it go.
+    pub(super) fn listen(&self, interim: Option<Interim>) {
+        *self.heard() = Heard { interim, ..Heard::default() };
         self.0.listens.store(true, Ordering::Relaxed);
     }
 
@@ -49,7 +52,13 @@ impl Overheard {
     /// The head of the response that the library has just given; a little of its body may stand behind it.
     pub(super) fn take(&self) -> Vec<u8> {
         self.0.listens.store(false, Ordering::Relaxed);
-        std::mem::take(&mut self.heard().head)
+        std::mem::take(&mut *self.heard()).head
+    }
+
+    /// No response will come: gives back where interim ones were to go.
+    pub(super) fn stop(&self) -> Option<Interim> {
+        self.0.listens.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *self.heard()).interim
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -68,33 +77,38 @@ impl Heard {
         }
         let all = std::mem::take(&mut self.head);
         if all.is_empty() {
-            self.is_partial = !keep_head(&mut self.head, bytes);
-        } else if self.is_partial || !keep_head(&mut self.head, &all) {
+            self.is_partial = !self.keep_head(bytes);
+        } else if self.is_partial || !self.keep_head(&all) {
             let from = all.len().saturating_sub(END.len() - 1);
             self.head = all;
             self.head.extend_from_slice(bytes);
-            self.is_partial = find(&self.head[from..], END).is_none() || {
+            self.is_partial = !has_end(&self.head[from..]) || {
                 let all = std::mem::take(&mut self.head);
-                !keep_head(&mut self.head, &all)
+                !self.keep_head(&all)
             };
         }
         self.is_partial && self.head.len() <= MOST
     }
+
+    /// Keeps the head of the final response that these bytes begin with, or as much as there is of it. Says whether it is
+    /// whole.
+    fn keep_head(&mut self, mut bytes: &[u8]) -> bool {
+        while is_interim(bytes) {
+            let Some(end) = Interim::pass(self.interim.as_ref(), bytes) else {
+                self.head.extend_from_slice(bytes);
+                return false;
+            };
+            bytes = &bytes[end..];
+        }
+        let end = find(bytes, END).map(|at| at + END.len());
+        self.head.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
+        end.is_some()
+    }
 }
 
-/// Keeps the head of the final response that these bytes begin with, or as much as there is of it. Says whether it is whole.
-fn keep_head(head: &mut Vec<u8>, mut bytes: &[u8]) -> bool {
-    loop {
-        let end = find(bytes, END).map(|at| at + END.len());
-        if let Some(end) = end
-            && is_interim(bytes)
-        {
-            bytes = &bytes[end..];
-            continue;
-        }
-        head.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
-        return end.is_some();
-    }
+/// Whether a head may end here; a server may end lines with the line feed alone (RFC 9112, 2.2).
+fn has_end(bytes: &[u8]) -> bool {
+    find(bytes, END).is_some() || find(bytes, b"\n\n").is_some()
 }
 
 /// Whether another head follows this one (RFC 9110, 15.2); behind 101 another protocol does.
@@ -123,7 +137,7 @@ mod tests {
                 let overheard = Overheard::default();
                 overheard.hear(b"nobody listens\r\n\r\n");
                 for _ in 0..2 {
-                    overheard.listen();
+                    overheard.listen(None);
                     came.chunks(at_once).for_each(|some| overheard.hear(some));
                     let kept = overheard.take();
                     assert!(kept.starts_with(wanted), "{}", kept.escape_ascii());
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn no_more_is_kept_than_the_library_takes() {
         let overheard = Overheard::default();
-        overheard.listen();
+        overheard.listen(None);
         (0..20).for_each(|_| overheard.hear(&[b'x'; MOST / 10]));
         assert!(overheard.take().len() <= MOST + MOST / 10);
     }

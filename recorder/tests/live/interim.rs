@@ -41,6 +41,39 @@ fn hints_come_before_the_origin_has_answered() {
 }
 
 #[test]
+fn hints_come_however_they_are_written() {
+    let lone = "HTTP/1.1 103 Early Hints\nLink: </a.css>; rel=preload\nConnection: x-hop\nX-Hop: 1\n\n";
+    let origin = Origin::run(move |mut wire| {
+        while wire.more() {
+            wire.head();
+            for byte in [HINT, lone, HINT].concat().bytes() {
+                wire.send([byte]);
+            }
+            wire.send([HINT, lone, OK].concat());
+        }
+    });
+    let bench = Bench::before(&origin, &[]);
+    let mut client = bench.client();
+    for _ in 0..2 {
+        client.send(get("/"));
+        for _ in 0..3 {
+            let hint = client.head().to_lowercase();
+            assert!(hint.starts_with("http/1.1 103 early hints\r\n") && !hint.contains("x-hop"), "{hint}");
+            assert_eq!(hint.matches("link: </a.css>; rel=preload\r\n").count(), 1, "{hint}");
+        }
+        // The two that come at once with the answer are as many or fewer: the answer does not wait for them.
+        let mut head = client.head();
+        let mut more = 0;
+        while head.starts_with("HTTP/1.1 103 ") {
+            more += 1;
+            head = client.head();
+        }
+        assert!(more <= 2 && head.starts_with("HTTP/1.1 200 "), "{more} and {head}");
+        assert_eq!(client.read_until("ok"), "ok");
+    }
+}
+
+#[test]
 fn an_older_client_gets_none() {
     let bench = Bench::before(
         &Origin::run(|mut wire| {
