@@ -21,6 +21,10 @@ static HOP_BY_HOP: [HeaderName; HOPS] = [
 /// Their texts: whether a name is one of them is seldom more than a look at its length.
 const HOP_TEXTS: [&str; HOPS] = ["connection", "te", "transfer-encoding", "upgrade", "keep-alive", "proxy-connection"];
 const TE_AT: usize = 1;
+/// What proxies say of a request's way.
+const FORWARDED_TEXTS: [&str; 3] = ["via", "x-forwarded-for", "x-forwarded-proto"];
+/// A bit for each length that one of all these has: most names have another.
+const LENGTHS: u32 = lengths(&HOP_TEXTS) | lengths(&FORWARDED_TEXTS);
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
@@ -43,6 +47,15 @@ const NO_TRAILERS: [&str; 14] = [
     "upgrade",
 ];
 
+const fn lengths(texts: &[&str]) -> u32 {
+    let (mut lengths, mut at) = (0, 0);
+    while at < texts.len() {
+        lengths |= 1 << texts[at].len();
+        at += 1;
+    }
+    lengths
+}
+
 /// What the fields of a head said before those for one connection were removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stripped {
@@ -58,7 +71,10 @@ pub(super) fn strip(headers: &mut HeaderMap) -> Stripped {
     let mut named = Vec::new();
     for (name, value) in headers.iter() {
         let text = name.as_str();
-        is_forwarded |= matches!(text, "via" | "x-forwarded-for" | "x-forwarded-proto");
+        if LENGTHS.checked_shr(text.len() as u32).unwrap_or_default() & 1 == 0 {
+            continue;
+        }
+        is_forwarded |= FORWARDED_TEXTS.contains(&text);
         let Some(at) = HOP_TEXTS.iter().position(|hop| *hop == text) else { continue };
         found[at] = true;
         if *name == CONNECTION && !matches!(value.as_bytes(), b"keep-alive" | b"close") {
