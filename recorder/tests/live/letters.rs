@@ -119,6 +119,31 @@ fn each_of_several_answers_has_its_own_letters() {
 }
 
 #[test]
+fn answers_that_a_client_does_not_take_yet_have_each_its_own_letters() {
+    // More than the kernel holds, without bodies: heads wait behind heads.
+    const ANSWERS: usize = 300;
+    let fields = |n: usize| -> String {
+        let name = if n.is_multiple_of(2) { "X-Name" } else { "x-nAME" };
+        (0..40).map(|at| format!("{name}-{at}: {}\r\n", "v".repeat(1000))).collect()
+    };
+    let answer = move |n| format!("HTTP/1.1 204 No Content\r\n{}Date: {n}\r\n\r\n", fields(n));
+    let origin = Origin::run(move |mut wire| {
+        while wire.more() {
+            let head = wire.head();
+            wire.send(answer(head.split(['/', ' ']).nth(2).unwrap().parse().unwrap()));
+        }
+    });
+    let bench = Bench::before(&origin, &[]);
+    let mut client = bench.client();
+    client.send((0..ANSWERS).map(|n| GET.replace("/ ", &format!("/{n} "))).collect::<String>());
+    assert!(!client.is_silent());
+    for n in 0..ANSWERS {
+        let head = client.head();
+        assert!(head == answer(n), "{n}: {}", &head[..head.len().min(200)]);
+    }
+}
+
+#[test]
 fn answers_of_the_recorder_between_those_of_the_origin_have_their_own_letters() {
     let origin = Origin::run(|mut wire| {
         wire.head();
