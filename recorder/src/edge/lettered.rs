@@ -12,8 +12,8 @@ use super::wire::set_names;
 /// So much is written in one piece with a head: what is copied for less than a call with several parts costs.
 const LITTLE: usize = 2 << 10;
 
-/// Room that is kept from one head to the next.
-const KEPT: usize = 4 << 10;
+/// Room that a connection keeps from one head to the next, also while it is idle: more than that is not worth an allocation.
+const KEPT: usize = 512;
 
 /// With more parts the rest waits for the next call. The library gives a head, and three for a chunk.
 pub(super) const PARTS: usize = 8;
