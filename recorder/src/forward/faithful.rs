@@ -1,8 +1,10 @@
 //! The head of an HTTP/1 request, written to the origin as it came.
 //!
 //! The library writes the names of fields in small letters, groups the fields of one name, and takes no target with odd bytes
-//! (the wire guard hides them from it). So the head that it writes is set anew on its way into the stream: its lines, in the
-//! order and the letters in which they came, behind the target as received. Framing stays what the library decided.
+//! (the wire guard hides them from it). So the head that it writes is set anew on its way into the stream: its names in the
+//! letters in which they came, and, where a name is repeated or the target is odd, its lines in their order behind the target as
+//! received. Else lines stay where the library has them: a field for one connection that is taken out has the last one in its
+//! place. Framing stays what the library decided.
 
 use std::io;
 use std::pin::Pin;
