@@ -84,7 +84,8 @@ where
     let service = service_fn(|request| {
         let pulse = Pulse::new(&worker.deadlines, edge, &sent);
         streams.announce(Rc::clone(&pulse));
-        Rc::clone(client).serve_http2(request, pulse)
+        // In a box: the library and the runtime move what drives a stream from hand to hand.
+        Box::pin(Rc::clone(client).serve_http2(request, pulse))
     });
     let cut = {
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
