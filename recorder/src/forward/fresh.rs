@@ -14,11 +14,14 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use umbra_common::dial::Stream;
 
+use super::waking::Waking;
+
 /// The stream that the library is given.
 #[derive(Debug)]
 pub(super) struct Fresh {
     stream: Stream,
     look: Look,
+    waking: Waking,
 }
 
 /// Asks for a look. Clones share it; everything is on one thread.
@@ -30,11 +33,21 @@ impl Look {
     pub(super) fn again(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+
+    // One thread reads and writes: no need for an exchange that no other thread can interrupt.
+    fn take(&self) -> bool {
+        let wanted = self.0.load(Ordering::Relaxed);
+        if wanted {
+            self.0.store(false, Ordering::Relaxed);
+        }
+        wanted
+    }
 }
 
 impl Fresh {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, look: Look::default() }
+    /// `waking`: of the task that reads it.
+    pub(super) fn new(stream: Stream, waking: Waking) -> Self {
+        Self { stream, look: Look::default(), waking }
     }
 
     /// Where a look is asked for.
@@ -56,10 +69,16 @@ impl Fresh {
 
 impl AsyncRead for Fresh {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.waking.is_dry() {
+            return Poll::Pending;
+        }
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if polled.is_pending() && self.look.0.swap(false, Ordering::Relaxed) && self.is_closed()? {
-            // Nothing was read: the end.
-            return Poll::Ready(Ok(()));
+        if polled.is_pending() {
+            if self.look.take() && self.is_closed()? {
+                // Nothing was read: the end.
+                return Poll::Ready(Ok(()));
+            }
+            self.waking.dry();
         }
         polled
     }

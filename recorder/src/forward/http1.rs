@@ -1,7 +1,10 @@
 //! HTTP/1.1 to the upstream: one worker's idle connections.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
@@ -14,6 +17,7 @@ use super::faithful::{Came, Faithful, Next};
 use super::fresh::{Fresh, Look};
 use super::interim::Interim;
 use super::overheard::Overheard;
+use super::waking::Waking;
 use super::{Failure, RequestBody};
 use crate::deadlines::Deadlines;
 
@@ -46,6 +50,7 @@ struct Line {
     next: Next,
     look: Look,
     overheard: Overheard,
+    waking: Waking,
     place: Place,
 }
 
@@ -96,18 +101,26 @@ impl Pool {
     async fn open(&self) -> Result<Box<Line>, Failure> {
         let made = self.connector.http1().await?;
         let place = self.connector.place(made.address);
-        let stream = Fresh::new(made.stream);
+        let waking = Waking::default();
+        let stream = Fresh::new(made.stream, waking.clone());
         let look = stream.look();
         let stream = Faithful::new(stream);
         let (next, overheard) = (stream.next(), stream.overheard());
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(Failure::Broken)?;
+        let turns = waking.clone();
         tokio::task::spawn_local(async move {
+            let mut connection = pin!(connection.with_upgrades());
+            let mut waker = None;
+            let driven = poll_fn(|cx| {
+                let waker = waker.get_or_insert_with(|| turns.instead_of(cx.waker()));
+                turns.turn(|| connection.as_mut().poll(&mut Context::from_waker(waker)))
+            });
             // Whoever waits for a response on it is told.
-            if let Err(error) = connection.with_upgrades().await {
+            if let Err(error) = driven.await {
                 tracing::debug!(%error, "an upstream connection broke");
             }
         });
-        Ok(Box::new(Line { sender, next, look, overheard, place }))
+        Ok(Box::new(Line { sender, next, look, overheard, waking, place }))
     }
 
     /// The connection that was used last. `idle_only`: nothing of its last request may be on its way.
@@ -145,6 +158,11 @@ impl Lease {
     /// The head of the response, where [`Pool::send`] was told how the request's came.
     pub(super) fn overheard(&self) -> Vec<u8> {
         self.line.overheard.take()
+    }
+
+    /// How the connection's task is woken.
+    pub(super) fn waking(&self) -> &Waking {
+        &self.line.waking
     }
 
     /// The exchange is over and the connection free again, or soon will be.

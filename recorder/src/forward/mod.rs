@@ -17,6 +17,7 @@ mod request_body;
 mod response_body;
 mod target;
 mod upgrade;
+mod waking;
 
 pub(crate) use failure::Failure;
 pub(crate) use hop::forwarded_lines;

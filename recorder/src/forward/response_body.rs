@@ -84,7 +84,7 @@ impl Body for ResponseBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let (inner, ended) = match &mut this.from {
+        let (inner, lease, ended) = match &mut this.from {
             Source::Here(text) => {
                 let text = text.take();
                 if let (Some(meter), Some(text)) = (&this.meter, &text) {
@@ -92,10 +92,13 @@ impl Body for ResponseBody {
                 }
                 return Poll::Ready(text.map(|t| Ok(Frame::data(t))));
             }
-            Source::Upstream { inner, ended, .. } => (inner, ended),
+            Source::Upstream { inner, lease, ended, .. } => (inner, lease, ended),
         };
         loop {
-            let polled = Pin::new(&mut *inner).poll_frame(cx);
+            let polled = match lease {
+                Some(lease) => lease.poll_frame(inner, cx),
+                None => Pin::new(&mut *inner).poll_frame(cx),
+            };
             if let Some(pulse) = &this.pulse {
                 if polled.is_pending() { pulse.response_awaited() } else { pulse.response_moves() }
             }
