@@ -64,7 +64,8 @@ impl Next {
         !self.0.busy.load(Ordering::Relaxed)
     }
 
-    fn take(&self) -> Option<Came> {
+    /// The head that has not gone out.
+    pub(super) fn take(&self) -> Option<Came> {
         if !self.0.any.load(Ordering::Relaxed) {
             return None;
         }

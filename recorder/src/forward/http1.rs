@@ -71,7 +71,7 @@ impl Pool {
     pub(super) async fn send(
         self: &Rc<Self>,
         mut request: Box<Request<RequestBody>>,
-        came: Option<&Came>,
+        came: &mut Option<Came>,
         mut interim: Option<Interim>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         loop {
@@ -79,8 +79,8 @@ impl Pool {
                 Some(line) => (line, true),
                 None => (Box::pin(self.open()).await?, false),
             };
-            if let Some(came) = came {
-                line.next.set(came.clone());
+            if let Some(came) = came.take() {
+                line.next.set(came);
                 line.overheard.listen(interim.take());
             }
             match line.sender.try_send_request(*request).await {
@@ -89,6 +89,7 @@ impl Pool {
                 Err(mut error) if used => match error.take_message() {
                     Some(unsent) => {
                         *request = unsent;
+                        *came = line.next.take();
                         interim = line.overheard.stop();
                     }
                     None => return Err(Failure::Broken(error.into_error())),

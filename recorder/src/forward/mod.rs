@@ -132,7 +132,7 @@ impl Forwarder {
         let interim = hints.map(|hints| Interim::new(hints, gate.as_ref()));
         let asked = Instant::now();
         // Pinned here: passed on by value, it would be held several times over.
-        let answer = pin!(self.answer(http2, request, came.as_ref(), interim));
+        let answer = pin!(self.answer(http2, request, &mut came, interim));
         let answered = match progress {
             None => self.deadlines.within(self.timeout, answer).await.unwrap_or(Err(Failure::ResponseTimeout)),
             Some(progress) => self.answer_to_body(answer, &progress, gate.as_ref()).await,
@@ -189,7 +189,7 @@ impl Forwarder {
         &self,
         http2: bool,
         request: Box<Request<RequestBody>>,
-        came: Option<&Came>,
+        came: &mut Option<Came>,
         interim: Option<Interim>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         if http2 {

@@ -86,3 +86,27 @@ fn a_connection_that_the_origin_has_closed_fails_no_request() {
     }
     assert_eq!(origin.connections(), 20);
 }
+
+#[test]
+fn a_request_that_finds_its_connection_closed_goes_out_by_another_as_it_came() {
+    // It closes each connection after one response, which the next request may be the first to learn.
+    let origin = Origin::run(|mut wire| {
+        let head = wire.head();
+        wire.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{head}", head.len()));
+    });
+    let bench = Bench::before(&origin, &[]);
+    let exchanges = || {
+        let mut client = bench.client();
+        for _ in 0..50 {
+            client.send("GET / HTTP/1.1\r\nHost: a\r\nX-oDD: 1\r\n\r\n");
+            if client.head().starts_with("HTTP/1.1 502 ") {
+                // Closed while the request was on its way: nobody can know whether it was handled.
+                client.read_until("no answer\n");
+            } else {
+                let came = client.head();
+                assert!(came.contains("\r\nX-oDD: 1\r\n"), "{came}");
+            }
+        }
+    };
+    std::thread::scope(|clients| (0..8).for_each(|_| _ = clients.spawn(exchanges)));
+}
