@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ use umbra_common::time::Timestamp;
 use crate::answer::{grpc, grpc_kind, last, plain};
 use crate::config::EdgeConfig;
 use crate::edge::{self, Arrived, Guarded, HeadLimits, Refusal};
-use crate::forward::{Asked, Failure, RequestBody, ResponseBody, Sender, forwarded_lines};
+use crate::forward::{Asked, Failure, RequestBody, ResponseBody, Sender, UnderWay, forwarded_lines};
 use crate::pulse::{Pulse, Stopped};
 use crate::rules::{Decision, Head};
 use crate::sink;
@@ -45,7 +46,7 @@ const NO_ANSWER: &str = "the upstream gave no answer";
 pub(crate) struct Client {
     addr: SocketAddr,
     /// Held by each answer that is under way.
-    answers: Rc<()>,
+    answers: Rc<UnderWay>,
     /// As `X-Forwarded-For` has it.
     text: HeaderValue,
     /// What the origin is told of it, as a rule.
@@ -60,7 +61,8 @@ impl Client {
         let text = HeaderValue::from_str(&addr.ip().to_canonical().to_string());
         let text = text.unwrap_or(HeaderValue::from_static("unknown"));
         let lines = forwarded_lines(&text, worker.scheme());
-        Self { addr, answers: Rc::new(()), text, lines, tunnel: RefCell::default(), worker }
+        let answers = Rc::new(UnderWay { meter: Arc::clone(&worker.meter) });
+        Self { addr, answers, text, lines, tunnel: RefCell::default(), worker }
     }
 
     pub(crate) fn worker(&self) -> Rc<Worker> {
@@ -105,7 +107,8 @@ impl Client {
             }
         }
         response.body_mut().hold(under_way);
-        Ok(self.counted(response))
+        self.worker.counters.response(response.status());
+        Ok(response)
     }
 
     /// Answers an HTTP/2 request.
@@ -145,7 +148,8 @@ impl Client {
         }
         response.body_mut().hold(under_way);
         response.body_mut().watch(pulse);
-        Ok(self.counted(response))
+        self.worker.counters.response(response.status());
+        Ok(response)
     }
 
     /// The answer, unless the client leaves the request's body unfinished.
@@ -175,12 +179,6 @@ impl Client {
 
     fn is_sink(&self) -> bool {
         matches!(self.worker.way, Way::Sink)
-    }
-
-    fn counted(&self, mut response: Response<ResponseBody>) -> Response<ResponseBody> {
-        self.worker.counters.response(response.status());
-        response.body_mut().metered(&self.worker.meter);
-        response
     }
 
     /// Counts a request that reached no origin.

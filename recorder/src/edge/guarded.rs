@@ -28,8 +28,11 @@ pub(crate) struct Guarded<S> {
 
 /// The connection's own view of what its guard has seen. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Watch {
-    seen: Rc<RefCell<Seen>>,
+pub(crate) struct Watch(Rc<Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    seen: RefCell<Seen>,
     interim: Arc<Interim>,
 }
 
@@ -76,7 +79,8 @@ impl<S> Guarded<S> {
             answering: false,
             answer: None,
         });
-        Self { stream, lettered: Lettered::default(), watch: Watch { seen: Rc::new(seen), interim: Arc::default() } }
+        let watch = Watch(Rc::new(Watched { seen, interim: Arc::default() }));
+        Self { stream, lettered: Lettered::default(), watch }
     }
 
     /// The view of the guard.
@@ -95,7 +99,7 @@ impl<S> Guarded<S> {
 
 impl Watch {
     fn seen(&self) -> RefMut<'_, Seen> {
-        self.seen.borrow_mut()
+        self.0.seen.borrow_mut()
     }
 
     /// What the guard knows of the request that the library gives next.
@@ -106,7 +110,7 @@ impl Watch {
         let head = seen.guard.take_head().unwrap_or_default();
         let undecided = Cell::new(seen.guard.is_undecided() && !seen.guard.has_head());
         drop(seen);
-        Arrived { head, undecided, turn: self.interim.begin(), watch: self.clone() }
+        Arrived { head, undecided, turn: self.0.interim.begin(), watch: self.clone() }
     }
 
     /// What follows the request for another protocol is the next request.
@@ -144,7 +148,7 @@ impl Watch {
 
     /// Where the interim responses of the connection go.
     pub(super) fn interim(&self) -> &Arc<Interim> {
-        &self.interim
+        &self.0.interim
     }
 
     /// The response that the library is given next has the letters of this head.
@@ -248,7 +252,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 impl<S: AsyncWrite + Unpin> Guarded<S> {
     /// Writes the interim responses that wait.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let interim = &self.watch.interim;
+        let interim = self.watch.interim();
         let mut waiting = interim.waiting();
         loop {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &waiting))?;
@@ -263,7 +267,7 @@ impl<S: AsyncWrite + Unpin> Guarded<S> {
 
     /// To be asked before each write of the library's.
     fn poll_before_write(&mut self, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<()>> {
-        while self.watch.interim.writes() {
+        while self.watch.interim().writes() {
             ready!(self.poll_interim(cx))?;
         }
         let mut seen = self.watch.seen();
@@ -299,11 +303,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.watch.interim.written_by(cx.waker());
-        if this.watch.interim.flushes() {
+        this.watch.interim().written_by(cx.waker());
+        if this.watch.interim().flushes() {
             ready!(this.poll_interim(cx))?;
         }
-        if this.watch.interim.was_awaited() {
+        if this.watch.interim().was_awaited() {
             cx.waker().wake_by_ref();
         }
         Pin::new(&mut this.stream).poll_flush(cx)

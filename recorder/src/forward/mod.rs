@@ -22,7 +22,7 @@ mod waking;
 pub(crate) use failure::Failure;
 pub(crate) use hop::forwarded_lines;
 pub(crate) use request_body::RequestBody;
-pub(crate) use response_body::ResponseBody;
+pub(crate) use response_body::{ResponseBody, UnderWay};
 pub(crate) use upgrade::Asked;
 
 use std::pin::{Pin, pin};

@@ -24,10 +24,8 @@ use crate::tap::Tap;
 pub(crate) struct ResponseBody {
     from: Source,
     tap: Option<Tap>,
-    /// Tells the connection that this answer is under way.
-    under_way: Option<Rc<()>>,
+    under_way: Option<Rc<UnderWay>>,
     pulse: Option<Rc<Pulse>>,
-    meter: Option<Arc<Meter>>,
 }
 
 #[derive(Debug)]
@@ -36,39 +34,29 @@ enum Source {
     Here(Option<Bytes>),
 }
 
+/// What each answer of a connection holds while it is under way.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    /// Counts its bytes.
+    pub(crate) meter: Arc<Meter>,
+}
+
 impl ResponseBody {
     /// What the upstream sends.
     pub(super) fn upstream(inner: Incoming, lease: Lease, gate: Option<Gate>, tap: Option<Tap>) -> Self {
         let lease = Some(lease);
-        Self {
-            from: Source::Upstream { inner, lease, gate, ended: false },
-            tap,
-            under_way: None,
-            pulse: None,
-            meter: None,
-        }
+        Self { from: Source::Upstream { inner, lease, gate, ended: false }, tap, under_way: None, pulse: None }
     }
 
     /// An answer of the recorder's own.
     pub(crate) fn here(text: impl Into<Bytes>) -> Self {
         let text = text.into();
-        Self {
-            from: Source::Here((!text.is_empty()).then_some(text)),
-            tap: None,
-            under_way: None,
-            pulse: None,
-            meter: None,
-        }
+        Self { from: Source::Here((!text.is_empty()).then_some(text)), tap: None, under_way: None, pulse: None }
     }
 
-    /// Holds something for as long as the answer is under way.
-    pub(crate) fn hold(&mut self, under_way: Rc<()>) {
+    /// Tells the connection for how long the answer is under way, and counts the bytes that go.
+    pub(crate) fn hold(&mut self, under_way: Rc<UnderWay>) {
         self.under_way = Some(under_way);
-    }
-
-    /// Counts the bytes that go.
-    pub(crate) fn metered(&mut self, meter: &Arc<Meter>) {
-        self.meter = Some(Arc::clone(meter));
     }
 
     /// Says when it moves and when it does not, from now on.
@@ -87,8 +75,8 @@ impl Body for ResponseBody {
         let (inner, lease, ended) = match &mut this.from {
             Source::Here(text) => {
                 let text = text.take();
-                if let (Some(meter), Some(text)) = (&this.meter, &text) {
-                    meter.sent(text.len());
+                if let (Some(under_way), Some(text)) = (&this.under_way, &text) {
+                    under_way.meter.sent(text.len());
                 }
                 return Poll::Ready(text.map(|t| Ok(Frame::data(t))));
             }
@@ -117,8 +105,8 @@ impl Body for ResponseBody {
             };
             match frame.into_data() {
                 Ok(data) => {
-                    if let Some(meter) = &this.meter {
-                        meter.sent(data.len());
+                    if let Some(under_way) = &this.under_way {
+                        under_way.meter.sent(data.len());
                     }
                     if let Some(tap) = &this.tap {
                         tap.response_data(&data);
