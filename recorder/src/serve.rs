@@ -204,7 +204,7 @@ impl Client {
         }
         let came = Instant::now();
         let tap = self.tap(&parts, marked, came, head);
-        body.tapped(tap.clone());
+        body.tapped(tap.as_ref());
         body.metered(&self.worker.meter);
         match &self.worker.way {
             Way::Sink => sink::answer(&parts, body, tap).await,
@@ -212,7 +212,7 @@ impl Client {
                 let sender =
                     Sender { client: &self.text, lines: &self.lines, scheme: self.worker.scheme(), arrived, asked };
                 let grpc = grpc_kind(&parts);
-                match forwarder.forward(parts, body, sender).await {
+                match forwarder.forward(parts, body, sender, tap.clone()).await {
                     Ok((response, origin)) => {
                         self.worker.meter.answered(came.elapsed(), origin);
                         response

@@ -42,6 +42,7 @@ use crate::answer::grpc_kind;
 use crate::config::{Dialing, Protocol, Upstream};
 use crate::deadlines::{Deadlines, Elapsed};
 use crate::edge::{Arrived, takes_interim};
+use crate::tap::Tap;
 use connect::Connector;
 use expect::Gate;
 use faithful::Came;
@@ -91,11 +92,11 @@ impl Forwarder {
         mut parts: Box<Parts>,
         mut body: RequestBody,
         sender: Sender<'_>,
+        tap: Option<Tap>,
     ) -> Result<(Response<ResponseBody>, Duration), Failure> {
         let http2 = self.speaks_http2(&parts, sender.asked.is_some()).await?;
         let mut handshake = sender.asked.map(Handshake::new);
         let mut came = sender.arrived.map(|arrived| Came::new(&arrived.head, &parts.headers, body.is_end_stream()));
-        let tap = body.tap().cloned();
         let Stripped { takes_trailers, is_forwarded } = hop::strip(&mut parts.headers);
         if takes_trailers {
             hop::take_trailers(&mut parts.headers, http2);

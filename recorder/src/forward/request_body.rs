@@ -92,13 +92,12 @@ impl RequestBody {
     }
 
     /// Shows the body to the tap.
-    pub(crate) fn tapped(&mut self, tap: Option<Tap>) {
-        if self.inner.is_end_stream()
-            && let Some(tap) = &tap
-        {
-            tap.request_end();
+    pub(crate) fn tapped(&mut self, tap: Option<&Tap>) {
+        if self.inner.is_end_stream() {
+            tap.inspect(|tap| tap.request_end());
+        } else {
+            self.tap = tap.cloned();
         }
-        self.tap = tap;
     }
 
     /// Holds the body back until `gate` opens.
@@ -109,11 +108,6 @@ impl RequestBody {
     /// Lets others see how far it has come.
     pub(super) fn progress(&mut self) -> Progress {
         self.progress.get_or_insert_default().clone()
-    }
-
-    /// How the tap learns of the end of an exchange that this body is a part of.
-    pub(super) fn tap(&self) -> Option<&Tap> {
-        self.tap.as_ref()
     }
 }
 
