@@ -212,7 +212,8 @@ impl Client {
                 let sender =
                     Sender { client: &self.text, lines: &self.lines, scheme: self.worker.scheme(), arrived, asked };
                 let grpc = grpc_kind(&parts);
-                match forwarder.forward(parts, body, sender, tap.clone()).await {
+                // In a box: it would be copied twice on its way to its place, and with all that it is a part of.
+                match Box::pin(forwarder.forward(parts, body, sender, tap.clone())).await {
                     Ok((response, origin)) => {
                         self.worker.meter.answered(came.elapsed(), origin);
                         response
