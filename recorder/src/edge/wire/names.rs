@@ -33,14 +33,16 @@ fn set_in_order(written: &mut [u8], came: &[u8]) -> Option<()> {
 /// Sets the name that a line of the library's begins with as it came, if it is the same; says how long it is.
 fn set_name(own: &mut [u8], came: &[u8]) -> Option<usize> {
     for (at, (small, byte)) in own.iter_mut().zip(came).enumerate() {
-        if *small != byte.to_ascii_lowercase() {
+        if small == byte {
+            if *byte == b':' {
+                return Some(at);
+            }
+        } else if *small == byte.to_ascii_lowercase() {
+            *small = *byte;
+        } else {
             own[..at].make_ascii_lowercase();
             return None;
         }
-        if *byte == b':' {
-            return Some(at);
-        }
-        *small = *byte;
     }
     None
 }
