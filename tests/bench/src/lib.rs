@@ -21,7 +21,6 @@ pub mod machine;
 pub mod median;
 pub mod memory;
 pub mod paced;
-pub mod punctual;
 pub mod receiver;
 pub mod recorder;
 pub mod replayer;

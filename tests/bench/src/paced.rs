@@ -17,17 +17,20 @@ use anyhow::{Context, anyhow};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::time::Timespec;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use umbra_common::rate::Rate;
 use umbra_tests::load::Sample;
-
-use crate::punctual::wake_punctually;
 
 /// For a connection to be made, or the last answers to come.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What one look at a connection reads; answers are small.
-const READ: usize = 16 << 10;
+const READ: usize = 4 << 10;
+
+/// Among the connections' numbers, the timer's.
+const TIMER: u64 = u64::MAX;
 
 /// A load that runs until it is told to end.
 #[derive(Debug)]
@@ -71,6 +74,8 @@ struct Lines {
     to: SocketAddr,
     request: &'static [u8],
     epoll: OwnedFd,
+    /// A wait's own limit may be rounded to milliseconds.
+    timer: OwnedFd,
     all: Vec<Line>,
     /// Those without a request under way, the one that has been free for longest first.
     free: VecDeque<usize>,
@@ -95,14 +100,15 @@ enum Answer {
 impl Lines {
     fn connect(to: SocketAddr, count: u32, request: &'static [u8]) -> anyhow::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN)?;
         let all: Vec<_> = (0..count.into()).map(|n| Line::connect(to, &epoll, n)).collect::<Result<_, _>>()?;
         let free = (0..all.len()).collect();
-        Ok(Self { to, request, epoll, all, free })
+        Ok(Self { to, request, epoll, timer, all, free })
     }
 
     fn run(mut self, rate: Rate, stop: &AtomicBool) -> anyhow::Result<Vec<Sample>> {
-        wake_punctually().context("cannot set the timer slack of a thread in /proc")?;
-        let (mut samples, mut events) = (Vec::new(), Vec::with_capacity(self.all.len()));
+        let (mut samples, mut events) = (Vec::new(), Vec::with_capacity(self.all.len() + 1));
         let (began, mut next, mut last_answer) = (Instant::now(), 0, Instant::now());
         loop {
             let ends = stop.load(Ordering::Relaxed);
@@ -123,7 +129,7 @@ impl Lines {
                 return Ok(samples);
             }
             self.wait(wait, &mut events)?;
-            for event in events.drain(..) {
+            for event in events.drain(..).filter(|event| event.data.u64() != TIMER) {
                 last_answer = Instant::now();
                 self.read(usize::try_from(event.data.u64())?, began, &mut samples)?;
             }
@@ -142,9 +148,12 @@ impl Lines {
         }
     }
 
+    /// Until something comes, or the time is over.
     fn wait(&self, at_most: Duration, events: &mut Vec<Event>) -> anyhow::Result<()> {
-        let at_most = Timespec::try_from(at_most).context("a wait too long")?;
-        match epoll::wait(&self.epoll, spare_capacity(events), Some(&at_most)) {
+        const ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let it_value = Timespec::try_from(at_most).context("a wait too long")?;
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: ONCE, it_value })?;
+        match epoll::wait(&self.epoll, spare_capacity(events), None) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -9,13 +9,14 @@ use anyhow::{Context, anyhow, bail, ensure};
 use umbra_common::rate::Rate;
 
 use super::grid::Run;
-use crate::punctual::wake_punctually;
 use crate::receiver::{self, Receiver};
 use crate::stop::Stop;
 use crate::usage;
 
 /// Requests take turns on these: by the next turn of each its answer has long come.
 const CONNECTIONS: usize = 16;
+/// The kernel may wake a thread later than asked by as much as this, so as to wake several at once; its own choice is 50 µs.
+const TIMER_SLACK_NANOS: &str = "1000";
 /// From the last preparation to the first due time.
 const LEAD: Duration = Duration::from_millis(5);
 /// For a request to arrive, or an answer to the first one on a connection.
@@ -60,6 +61,12 @@ fn send(rate: Rate, count: u32, to: &Receiver, stop: &Stop) -> anyhow::Result<Du
         thread::sleep(LEAD);
     }
     Ok(cpu)
+}
+
+fn wake_punctually() -> std::io::Result<()> {
+    let this = std::fs::read_link("/proc/thread-self")?;
+    let id = this.file_name().ok_or(ErrorKind::NotFound)?;
+    std::fs::write(std::path::Path::new("/proc").join(id).join("timerslack_ns"), TIMER_SLACK_NANOS)
 }
 
 /// A connection that has been answered once: it has been accepted, and whatever a first request costs is behind it.
