@@ -141,6 +141,7 @@ mod tests {
         assert!(waking.poll_frame(&mut body, &mut cx).is_ready());
         assert_eq!(woken(), 4);
     }
+
     #[test]
     fn what_was_dry_is_asked_again_in_the_next_turn() {
         let waking = Waking::default();
