@@ -89,6 +89,12 @@ pub trait Append<R: Receipt>: Send {
     /// a whole, and blocks at most for the time of one SQLite transaction.
     fn append(&mut self, batch: &mut Vec<Record<R>>);
 
+    /// How many records it is best given at once, where there are more. All of them, where it does something for a batch; few,
+    /// where it does not: they are put together while what they are made from is in a processor's cache.
+    fn together(&self) -> usize {
+        usize::MAX
+    }
+
     /// The same for records that arrived longer ago than [`SLACK`] allows for: a store that finds windows by where
     /// records stand remembers where these do, before it confirms them.
     fn append_late(&mut self, batch: &mut Vec<Record<R>>) {

@@ -65,8 +65,16 @@ impl StoreThread {
             return;
         }
         let (live, now) = (self.rules.live(), Instant::now());
-        records.extend(batch.into_iter().map(|draft| self.record(draft, live.redactor(), now)));
-        self.store.append(records);
+        let together = self.store.together();
+        for draft in batch {
+            records.push(self.record(draft, live.redactor(), now));
+            if records.len() >= together {
+                self.store.append(records);
+            }
+        }
+        if !records.is_empty() {
+            self.store.append(records);
+        }
     }
 
     fn record(&self, draft: Box<Draft>, redactor: &Redactor, now: Instant) -> Record<StoreReceipt> {
@@ -85,3 +93,6 @@ impl StoreThread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,9 @@ const ASK_EVERY: Duration = Duration::from_secs(2);
 /// While messages are under way, their reports are looked for this often.
 const HEAR_EVERY: Duration = Duration::from_millis(20);
 
+/// A message gains nothing from others before it: so few spread what is done once for all of them.
+const TOGETHER: usize = 16;
+
 /// Appends to one topic.
 pub(in crate::store) struct Appender<R: Receipt> {
     url: KafkaUrl,
@@ -88,7 +91,7 @@ impl<R: Receipt> Appender<R> {
     }
 
     fn hand_over(&self, message: &Message<'_>, value: &[u8], part: Option<&str>, ticket: Ticket<R>) {
-        let mut headers = OwnedHeaders::new_with_capacity(3)
+        let mut headers = OwnedHeaders::new_with_capacity(2 + usize::from(part.is_some()))
             .insert(Header { key: ID, value: Some(message.id) })
             .insert(Header { key: VERSION, value: Some(&self.version) });
         if let Some(part) = part {
@@ -133,6 +136,10 @@ impl<R: Receipt> Append<R> for Appender<R> {
     fn append(&mut self, batch: &mut Vec<Record<R>>) {
         batch.drain(..).for_each(|record| self.send(record, false));
         self.hear();
+    }
+
+    fn together(&self) -> usize {
+        TOGETHER
     }
 
     fn append_late(&mut self, batch: &mut Vec<Record<R>>) {
