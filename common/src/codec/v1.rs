@@ -145,10 +145,17 @@ impl Writer<'_> {
         self.0.push(byte);
     }
 
+    #[inline]
     fn number(&mut self, number: u64) {
         if number < LONGER {
             self.byte(number as u8);
-        } else if let Ok(number) = u16::try_from(number) {
+        } else {
+            self.long_number(number);
+        }
+    }
+
+    fn long_number(&mut self, number: u64) {
+        if let Ok(number) = u16::try_from(number) {
             self.marked(TWO_BYTES, number.to_le_bytes());
         } else if let Ok(number) = u32::try_from(number) {
             self.marked(FOUR_BYTES, number.to_le_bytes());

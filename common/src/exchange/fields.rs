@@ -52,20 +52,24 @@ impl Fields {
     }
 
     /// A name or a value, of less than 4 GiB.
+    #[inline]
     fn word(&mut self, word: &[u8]) {
-        let length = word.len();
-        match (u8::try_from(length), u16::try_from(length)) {
-            (Ok(short), _) if short < TWO_BYTES => self.bytes.push(short),
-            (_, Ok(short)) => {
-                self.bytes.push(TWO_BYTES);
-                self.bytes.extend_from_slice(&short.to_le_bytes());
-            }
-            _ => {
-                self.bytes.push(FOUR_BYTES);
-                self.bytes.extend_from_slice(&(length as u32).to_le_bytes());
-            }
+        match u8::try_from(word.len()) {
+            Ok(short) if short < TWO_BYTES => self.bytes.push(short),
+            _ => self.long_length(word.len()),
         }
         self.bytes.extend_from_slice(word);
+    }
+
+    #[cold]
+    fn long_length(&mut self, length: usize) {
+        if let Ok(length) = u16::try_from(length) {
+            self.bytes.push(TWO_BYTES);
+            self.bytes.extend_from_slice(&length.to_le_bytes());
+        } else {
+            self.bytes.push(FOUR_BYTES);
+            self.bytes.extend_from_slice(&(length as u32).to_le_bytes());
+        }
     }
 
     /// The fields in order: (name, value).
