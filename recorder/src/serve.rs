@@ -92,7 +92,7 @@ impl Client {
         if asked.is_none() {
             arrived.go_on();
         }
-        let head = |_: &Parts| RequestHead::wire(arrived.head.bytes.clone(), self.is_sink());
+        let head = |_: &Parts| RequestHead::wire(Arc::clone(&arrived.head.bytes), self.is_sink());
         let body = RequestBody::new(body);
         let mut response = self.pass(parts, body, asked, Some(&arrived), head).await;
         arrived.until_next().await;

@@ -290,7 +290,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn came(head: &'static [u8], is_odd: bool) -> Head {
-        Head { bytes: Bytes::from_static(head), is_odd }
+        Head { bytes: head.into(), is_odd }
     }
 
     #[test]

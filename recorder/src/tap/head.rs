@@ -1,5 +1,7 @@
 //! The head of a request as it is recorded: kept before anything is edited, taken apart by the store's thread.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
@@ -25,7 +27,7 @@ pub(crate) struct RequestHead {
 #[derive(Debug)]
 enum Form {
     /// HTTP/1: the bytes from the wire, so that order and duplicates are as they came.
-    Wire(Bytes),
+    Wire(Arc<[u8]>),
     /// HTTP/2: what its header block held. Boxed, so that HTTP/1 does not carry its room.
     Listed(Box<Listed>),
 }
@@ -40,7 +42,7 @@ struct Listed {
 
 impl RequestHead {
     /// The head of an HTTP/1 request, as the wire guard kept it.
-    pub(crate) fn wire(bytes: Bytes, unshadow: bool) -> Self {
+    pub(crate) fn wire(bytes: Arc<[u8]>, unshadow: bool) -> Self {
         Self { form: Form::Wire(bytes), unshadow }
     }
 
@@ -76,6 +78,7 @@ impl RequestHead {
     pub(crate) fn into_request(self, scheme: Scheme, body: Body, trailers: Fields) -> Request {
         let (method, mut target, version, authority, mut headers) = match self.form {
             Form::Wire(bytes) => {
+                let bytes = Bytes::from_owner(bytes);
                 // The guard let it through, so it is a head.
                 let view = HeadView::of(&bytes).unwrap_or_default();
                 let mut fields = Fields::with_capacity(USUAL_FIELDS, bytes.len());
@@ -123,11 +126,7 @@ mod tests {
     use super::*;
 
     fn wire(head: &'static [u8], unshadow: bool) -> Request {
-        RequestHead::wire(Bytes::from_static(head), unshadow).into_request(
-            Scheme::Http,
-            Body::default(),
-            Fields::default(),
-        )
+        RequestHead::wire(head.into(), unshadow).into_request(Scheme::Http, Body::default(), Fields::default())
     }
 
     fn listed(request: http::request::Builder, unshadow: bool) -> Request {

@@ -12,8 +12,7 @@ mod mask;
 mod names;
 
 use std::collections::VecDeque;
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use self::chunked::Chunked;
 pub(crate) use self::head::HeadView;
@@ -66,8 +65,8 @@ pub(crate) struct Guard {
 /// The head of one request that was let through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// As it came, from the request line to the empty line.
-    pub(crate) bytes: Bytes,
+    /// As it came, from the request line to the empty line. Shared, in one allocation, with the record.
+    pub(crate) bytes: Arc<[u8]>,
     /// The library was shown another target.
     pub(crate) is_odd: bool,
 }
@@ -204,11 +203,11 @@ impl Guard {
             self.mask.hide(bytes);
             return Ok(bytes.len());
         };
-        let head = if self.partial.is_empty() {
-            Bytes::copy_from_slice(&bytes[..used])
+        let head: Arc<[u8]> = if self.partial.is_empty() {
+            Arc::from(&bytes[..used])
         } else {
             self.partial.extend_from_slice(&bytes[..used]);
-            Bytes::from(std::mem::take(&mut self.partial))
+            Arc::from(std::mem::take(&mut self.partial))
         };
         let mut mask = std::mem::take(&mut self.mask);
         // One empty line before a request is passed over (RFC 9112, 2.2); the library does the same.

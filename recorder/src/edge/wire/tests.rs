@@ -196,7 +196,7 @@ fn the_library_is_shown_another_target_and_the_head_is_kept_as_it_came() {
         guard.feed(second).1.unwrap();
         assert_eq!(bytes, [shown, shown].concat(), "cut at {cut}");
         for _ in 0..2 {
-            assert_eq!(guard.take_head(), Some(Head { bytes: Bytes::from_static(odd), is_odd: true }));
+            assert_eq!(guard.take_head(), Some(Head { bytes: odd.into(), is_odd: true }));
         }
     }
 }
