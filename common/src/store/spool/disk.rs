@@ -241,8 +241,19 @@ impl Disk {
             }
             fs::remove_file(name(&self.dir, number))?;
         }
+        self.go_on();
         self.tell_size();
         self.keep_position()
+    }
+
+    /// A segment that was begun after the last of the one before it had been read is what is read next.
+    fn go_on(&mut self) {
+        if let Some(first) = self.segments.front()
+            && first.number > self.read.segment
+        {
+            self.read = Place { segment: first.number, offset: 0 };
+            self.reader = None;
+        }
     }
 
     /// Written beside and renamed: a reader finds the old one or the new one.

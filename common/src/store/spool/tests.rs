@@ -218,6 +218,43 @@ fn what_is_left_goes_on_with_the_next_process() {
 }
 
 #[test]
+fn what_comes_while_the_last_of_an_earlier_process_is_on_its_way_goes_on_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(&dir, ByteSize::mib(8));
+    let store = FakeStore::new();
+    store.set(Does::Keeps);
+    let mut s = open(&config, &store);
+    s.health.away("gone");
+    s.append(0..10);
+    drop(s);
+    store.0.lock().unwrap().kept.clear();
+
+    let mut s = open(&config, &store);
+    s.tend_until("all under way", |s| s.store.0.lock().unwrap().kept.len() == 10);
+    s.append(10..20);
+    store.set(Does::Takes);
+    s.drained();
+    assert_eq!(store.log(), (0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_begins_a_segment_while_the_last_of_the_one_before_is_on_its_way_goes_on_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut s = open(&config(&dir, ByteSize::mib(1)), &FakeStore::new());
+    s.store.set(Does::Keeps);
+    s.health.away("gone");
+    // More than a segment, which is an eighth of the limit; it goes out at once.
+    s.append_sized(0..10, 20_000);
+    s.append(10..20);
+    s.health.up();
+    s.store.set(Does::Takes);
+    s.drained();
+    assert_eq!((s.store.log(), s.figures.written()), ((0..20).collect::<Vec<_>>(), 20));
+    s.append(20..21);
+    assert_eq!(s.figures.written(), 20, "and then they go straight again");
+}
+
+#[test]
 fn half_a_record_at_the_end_is_passed_over() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(&dir, ByteSize::mib(8));
