@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod fraction;
 pub mod ledger;
 pub mod logs;
+pub mod open_files;
 pub mod probe;
 pub mod provenance;
 pub mod rate;

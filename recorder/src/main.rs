@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use umbra_common::{logs, probe};
+use umbra_common::{logs, open_files, probe};
 use umbra_recorder::{Config, ConfigError, Flags, Inherited, Recorder, service};
 
 // In the place of `malloc`, as the C libraries need it; behind Rust's trait it would align each block anew, at twice the cost.
@@ -56,6 +56,7 @@ fn run(config: Config) -> anyhow::Result<ExitCode> {
         Ok(inherited) => inherited,
         Err(error) => return Ok(fail(USAGE, &error)),
     };
+    open_files::enough_for_a_runtime()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut term, mut int) = {
         let _inside = runtime.enter();

@@ -33,6 +33,7 @@ fn fail(error: &dyn std::error::Error, status: ExitStatus) -> ExitCode {
 /// The first SIGINT or SIGTERM drains, the second gives up what is in flight.
 fn stop_on_signals(stop: Stop) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
+    umbra_common::open_files::enough_for_a_runtime()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let guard = runtime.enter();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -7,7 +7,7 @@ use umbra_tests::stores::TestStore;
 use umbra_tests::wait::eventually;
 
 use crate::both_stores::on_both_stores;
-use crate::programs::recorder_with_files;
+use crate::programs::{recorder_with_files, replayer_with_files};
 
 /// The value of one sample in the text format of Prometheus.
 fn metric(text: &str, sample: &str) -> f64 {
@@ -96,4 +96,20 @@ fn a_recorder_starts_with_all_its_threads_or_says_what_it_lacks() {
         without_threads += usize::from(refused);
     }
     panic!("it never started");
+}
+
+#[test]
+fn a_replayer_that_may_open_too_few_files_says_so() {
+    let store = TestStore::sqlite();
+    let mut refused = 0;
+    for files in 4..40 {
+        let finished = replayer_with_files(
+            files,
+            &["plan", "--store", store.url(), "--target", "a=http://127.0.0.1:9", "--from", "-1h"],
+        )
+        .finish();
+        assert!(!finished.stderr.contains("panicked"), "{files} files: {}", finished.stderr);
+        refused += usize::from(finished.status == Some(1) && finished.stderr.contains("ulimit -n"));
+    }
+    assert!(refused > 0, "no number of files is enough to begin and too few to go on");
 }

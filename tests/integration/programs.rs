@@ -34,6 +34,12 @@ pub(crate) fn recorder_with_files(files: u32, arguments: &[&str]) -> Process {
     Process::start("sh", &[&["-c", &limited, RECORDER], arguments].concat(), &[])
 }
 
+/// A replayer that may have so many files open.
+pub(crate) fn replayer_with_files(files: u32, arguments: &[&str]) -> Process {
+    let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+    Process::start("sh", &[&["-c", &limited, REPLAYER], arguments].concat(), &[])
+}
+
 /// A replayer with these arguments.
 pub(crate) fn replayer(arguments: &[&str]) -> Process {
     replayer_in(&[], arguments)
