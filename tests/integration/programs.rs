@@ -30,14 +30,17 @@ pub(crate) fn recorder_activated(
 
 /// A recorder that may open so many files.
 pub(crate) fn recorder_with_files(files: u32, arguments: &[&str]) -> Process {
-    let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
-    Process::start("sh", &[&["-c", &limited, RECORDER], arguments].concat(), &[])
+    with_files(files, RECORDER, arguments)
 }
 
 /// A replayer that may have so many files open.
 pub(crate) fn replayer_with_files(files: u32, arguments: &[&str]) -> Process {
+    with_files(files, REPLAYER, arguments)
+}
+
+fn with_files(files: u32, program: &str, arguments: &[&str]) -> Process {
     let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
-    Process::start("sh", &[&["-c", &limited, REPLAYER], arguments].concat(), &[])
+    Process::start("sh", &[&["-c", &limited, program], arguments].concat(), &[])
 }
 
 /// A replayer with these arguments.
