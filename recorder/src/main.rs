@@ -58,10 +58,9 @@ fn run(config: Config) -> anyhow::Result<ExitCode> {
     };
     open_files::enough_for_a_runtime()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut term, mut int) = {
-        let _inside = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
-    };
+    let inside = runtime.enter();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    drop(inside);
     let recorder = match Recorder::start_on(config, inherited) {
         Ok(recorder) => recorder,
         Err(error) if error.is_configuration() => return Ok(fail(USAGE, &error)),

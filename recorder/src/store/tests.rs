@@ -1,20 +1,17 @@
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use umbra_common::codec;
-use umbra_common::exchange::{Fields, IdSource, Scheme};
 use umbra_common::fraction::Fraction;
 use umbra_common::ledger::Ledger;
 use umbra_common::store::{Append, Receipt, Record};
-use umbra_common::time::Timestamp;
 
 use super::{StoreReceipt, StoreThread};
 use crate::config::Responses;
 use crate::queue;
 use crate::rules::{Choice, Floor, Rules, RulesSetting};
-use crate::tap::{BodyCopy, Budget, Draft, Limits, RequestHead};
+use crate::tap::{Budget, Draft, Limits, RequestHead};
 
 const LIMITS: Limits = Limits { body: 1000, responses: Responses::Head };
 
@@ -57,25 +54,8 @@ fn taken(together: usize) -> Vec<Vec<Bytes>> {
     let (to, batches) = queue::channel();
     let (ledger, budget) = (Ledger::new(), Budget::new(1 << 20));
     let draft = |target: usize| {
-        let arrival = Timestamp::now();
-        Box::new(Draft {
-            entry: ledger.open(),
-            permit: budget.take(0).unwrap(),
-            limits: LIMITS,
-            id: IdSource::new().next(arrival),
-            arrival,
-            started: Instant::now(),
-            client: (Ipv4Addr::LOCALHOST, 1).into(),
-            scheme: Scheme::Http,
-            head: RequestHead::wire(format!("GET /{target} HTTP/1.0\r\n\r\n").into_bytes().into(), false),
-            body: BodyCopy::default(),
-            whole: true,
-            trailers: Fields::default(),
-            session: Bytes::new(),
-            sampled_at: Fraction::ALL,
-            response: None,
-            ended: None,
-        })
+        let head = RequestHead::wire(format!("GET /{target} HTTP/1.0\r\n\r\n").into_bytes().into(), false);
+        Box::new(Draft::begun(ledger.open(), budget.take(0).unwrap(), LIMITS, head, Instant::now()))
     };
     to.send((0..5).map(draft).collect()).unwrap();
     drop(to);

@@ -64,6 +64,36 @@ pub(crate) struct Limits {
 }
 
 impl Draft {
+    /// Begun by a client on this host, by HTTP/1 or HTTP/2, with the whole of its head and no body.
+    #[cfg(test)]
+    pub(crate) fn begun(
+        entry: Entry<RecordOutcome>,
+        permit: Permit,
+        limits: Limits,
+        head: RequestHead,
+        started: Instant,
+    ) -> Self {
+        let arrival = Timestamp::now();
+        Self {
+            entry,
+            permit,
+            limits,
+            id: umbra_common::exchange::IdSource::new().next(arrival),
+            arrival,
+            started,
+            client: ([127, 0, 0, 1], 1).into(),
+            scheme: Scheme::Http,
+            head,
+            body: BodyCopy::default(),
+            whole: true,
+            trailers: Fields::default(),
+            session: Bytes::new(),
+            sampled_at: Fraction::ALL,
+            response: None,
+            ended: None,
+        }
+    }
+
     pub(crate) fn request_data(&mut self, chunk: &[u8]) -> Result<(), NoRoom> {
         self.body.take(chunk, self.limits.body, &mut self.permit)
     }

@@ -1,12 +1,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use umbra_common::exchange::{Ending, Exchange, Fields, IdSource, Scheme};
-use umbra_common::fraction::Fraction;
+use umbra_common::exchange::{Ending, Exchange};
 use umbra_common::ledger::{Ledger, RecordOutcome};
-use umbra_common::time::Timestamp;
 
 use super::*;
 use crate::config::Responses;
@@ -43,25 +40,14 @@ impl Bench {
 
     fn open_since(&self, started: Instant) -> Tap {
         let parts = Request::post("/a").header("host", "h").body(()).unwrap().into_parts().0;
-        let arrival = Timestamp::now();
-        self.taps.open(Draft {
-            entry: self.ledger.open(),
-            permit: self.budget.take(DRAFT_BYTES as u64).unwrap(),
-            limits: self.limits,
-            id: IdSource::new().next(arrival),
-            arrival,
+        let head = RequestHead::listed(&parts, false);
+        self.taps.open(Draft::begun(
+            self.ledger.open(),
+            self.budget.take(DRAFT_BYTES as u64).unwrap(),
+            self.limits,
+            head,
             started,
-            client: ([127, 0, 0, 1], 1).into(),
-            scheme: Scheme::Http,
-            head: RequestHead::listed(&parts, false),
-            body: BodyCopy::default(),
-            whole: true,
-            trailers: Fields::default(),
-            session: Bytes::new(),
-            sampled_at: Fraction::ALL,
-            response: None,
-            ended: None,
-        })
+        ))
     }
 
     /// What was handed over, each settled as recorded.
