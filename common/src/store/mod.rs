@@ -71,7 +71,8 @@ pub trait Receipt: Send + 'static {
 /// One encoded exchange on its way into the store.
 #[derive(Debug)]
 pub struct Record<R> {
-    /// The session key, or the id where there is none: spreads records over partitions.
+    /// The session key, by which records keep together where a store has several places for them. Without one they go where that
+    /// costs least.
     pub key: Vec<u8>,
     /// The exchange's id.
     pub id: ExchangeId,

@@ -80,12 +80,8 @@ impl StoreThread {
     fn record(&self, draft: Box<Draft>, redactor: &Redactor, now: Instant) -> Record<StoreReceipt> {
         let (mut exchange, entry, permit) = draft.finish(&self.upstream, &self.recorder);
         redactor.redact(&mut exchange, &self.redactions);
-        let key = match exchange.session.as_ref() {
-            [] => exchange.id.to_bytes().to_vec(),
-            session => session.to_vec(),
-        };
         Record {
-            key,
+            key: exchange.session.to_vec(),
             id: exchange.id,
             arrival: exchange.arrival,
             value: codec::encode(&exchange),

@@ -15,6 +15,7 @@ mod reading;
 mod samples;
 mod sharing;
 mod splitting;
+mod spreading;
 mod sqlite_faults;
 mod tally;
 

@@ -78,11 +78,14 @@ impl<R: Receipt> Appender<R> {
     fn send(&self, record: Record<R>, late: bool) {
         let id = record.id.to_hex();
         let limit = self.settings.message_limit();
-        let size = part_size(limit, record.key.len());
-        let message = Message { id: &id, key: &record.key, millis: record.arrival.as_millis() };
+        let key = (!record.key.is_empty()).then_some(&record.key[..]);
+        let size = part_size(limit, key.unwrap_or(&id).len());
+        let mut message = Message { id: &id, key, millis: record.arrival.as_millis() };
         if record.value.len() <= size || record.value.len() > MAX_RECORD {
             return self.hand_over(&message, &record.value, None, Ticket::whole(record.receipt, late));
         }
+        // What has no key goes to another partition every moment.
+        message.key = Some(key.unwrap_or(&id));
         let of = record.value.len().div_ceil(size);
         let tickets = Ticket::parts(record.receipt, of, late);
         for (number, (value, ticket)) in record.value.chunks(size).zip(tickets).enumerate() {
@@ -97,11 +100,11 @@ impl<R: Receipt> Appender<R> {
         if let Some(part) = part {
             headers = headers.insert(Header { key: PART, value: Some(part) });
         }
-        let record = BaseRecord::with_opaque_to(&self.url.topic, Box::new(ticket))
-            .key(message.key)
+        let mut record = BaseRecord::with_opaque_to(&self.url.topic, Box::new(ticket))
             .payload(value)
             .timestamp(message.millis)
             .headers(headers);
+        record.key = message.key;
         self.deliveries().taken();
         if let Err((error, record)) = self.producer.send(record) {
             self.deliveries().lost(*record.delivery_opaque, &error);
@@ -128,7 +131,7 @@ impl<R: Receipt> Appender<R> {
 /// What all messages of a record have.
 struct Message<'a> {
     id: &'a [u8],
-    key: &'a [u8],
+    key: Option<&'a [u8]>,
     millis: i64,
 }
 

@@ -1,7 +1,7 @@
 //! The store in one Kafka topic, for a fleet.
 //!
-//! A message: the key is the record's key, the value its envelope, the timestamp its arrival in milliseconds, and the
-//! headers `umbra-id` and `umbra-v` name it for other tools. A record that is too large for one message is several
+//! A message: the key is the session key (none where the record is of no session), the value its envelope, the timestamp its
+//! arrival in milliseconds, and the headers `umbra-id` and `umbra-v` name it for other tools. A record that is too large for one message is several
 //! (`parts`), which readers put together again (`join`). Windows are found by timestamp and read without a
 //! group; following goes through a consumer group.
 

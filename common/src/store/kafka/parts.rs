@@ -1,8 +1,8 @@
 //! One record over several messages: how it is split, and how the parts name each other.
 //!
 //! A record that fits into one message is one, with the headers `umbra-id` and `umbra-v`. A larger one becomes several
-//! with the same key (so the same partition), the same timestamp and `umbra-id`, and `umbra-part: i/n` with i from 1 to
-//! n; the value is the i-th piece of the record's bytes. Nothing is written about pieces inside of the record itself.
+//! with the same key (so the same partition; without a session it is the id), the same timestamp and `umbra-id`, and
+//! `umbra-part: i/n` with i from 1 to n; the value is the i-th piece of the record's bytes. Nothing is written about pieces inside of the record itself.
 
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 

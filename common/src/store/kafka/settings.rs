@@ -52,7 +52,7 @@ const EVERY: [(&str, &str); 4] = [
     ("socket.keepalive.enable", "true"),
 ];
 
-const WRITE: [(&str, &str); 7] = [
+const WRITE: [(&str, &str); 8] = [
     ("linger.ms", "50"),
     // What is not confirmed by then is counted as lost. The slack around a window rests on it.
     ("message.timeout.ms", "10000"),
@@ -60,6 +60,8 @@ const WRITE: [(&str, &str); 7] = [
     ("compression.codec", "lz4"),
     // The key's partition is the one that Kafka's own Java clients would choose.
     ("partitioner", "murmur2_random"),
+    // Without a key, all of so many milliseconds share one: each partition that has something is a request of its own.
+    ("sticky.partitioning.linger.ms", "50"),
     // The recorder's own budget bounds the memory; librdkafka's limits are set out of its way.
     ("queue.buffering.max.kbytes", "2147483647"),
     ("queue.buffering.max.messages", "0"),
