@@ -1,6 +1,6 @@
 //! The latency that a proxy adds at half of what it can do: the same fixed rate straight to the upstream and through it.
 //!
-//! Requests are sent one by one at their times. h2load's `--rps` sends what has become due every ten milliseconds, on all
+//! What is due in a millisecond is sent together. h2load's `--rps` sends what has become due every ten, on all
 //! connections together: a full load with pauses, whose latency is that of the queue which it makes itself.
 //!
 //! The ways take turns of half a second. A machine that is shared stands still now and then, for some milliseconds and with
@@ -11,10 +11,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use umbra_tests::load::{Sample, SteadyLoad, percentile};
+use umbra_tests::load::{Sample, percentile};
 
 use crate::load::Load;
 use crate::median::median;
+use crate::paced::PacedLoad;
 use crate::stop::Stop;
 
 /// As plain as wrk's.
@@ -22,7 +23,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 /// What one turn measures.
 const TURN: Duration = Duration::from_millis(500);
-/// Before it: connections are made, and the load's threads begin.
+/// Before it: connections are made, and whatever a first request costs.
 const WARM_UP: Duration = Duration::from_millis(200);
 const TURNS_A_SECOND: u32 = 2;
 
@@ -76,9 +77,9 @@ pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop
     eprintln!("at {rate} requests/s, by turns");
     for _ in 0..rounds * seconds * TURNS_A_SECOND {
         for way in &mut *ways {
-            let steady = SteadyLoad::start(way.at, concurrency, rate, REQUEST);
+            let paced = PacedLoad::start(way.at, concurrency, rate, REQUEST)?;
             stop.pass(WARM_UP + TURN)?;
-            let mut samples = steady.finish();
+            let mut samples = paced.finish()?;
             samples.retain(|sample| sample.due >= WARM_UP);
             way.add(samples);
         }
