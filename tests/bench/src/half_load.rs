@@ -4,8 +4,9 @@
 //! connections together: a full load with pauses, whose latency is that of the queue which it makes itself.
 //!
 //! The ways take turns of half a second. A machine that is shared stands still now and then, for some milliseconds and with
-//! everything on it: one such pause decides the 99th percentile of the seconds around it, whatever the way. So each way's
-//! figures are the medians of its turns, and that of all requests together stands beside them.
+//! everything on it, about once in such a turn where its processors are busy: one pause decides the 99th percentile of what is around
+//! it, whatever the way. So each way's figures are the medians over tenths of a second, in which whatever a proxy does
+//! regularly happens several times; that of all requests together stands beside them.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 /// What one turn measures.
 const TURN: Duration = Duration::from_millis(500);
+/// What one percentile is of. A multiple of what proxies do by the clock: records are handed over each 10 ms, and sent each 20.
+const STRETCH: Duration = Duration::from_millis(100);
 /// Before it: connections are made, and whatever a first request costs.
 const WARM_UP: Duration = Duration::from_millis(200);
 const TURNS_A_SECOND: u32 = 2;
@@ -33,13 +36,13 @@ pub struct Way {
     /// Where it leads through.
     pub name: String,
     at: SocketAddr,
-    turns: Vec<Turn>,
+    stretches: Vec<Stretch>,
     samples: Vec<Sample>,
 }
 
-/// What requests took in one turn.
+/// What requests took in a tenth of a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Turn {
+struct Stretch {
     p50: Duration,
     p99: Duration,
 }
@@ -47,18 +50,24 @@ struct Turn {
 impl Way {
     /// A way that has not been measured yet.
     pub fn new(name: impl Into<String>, at: SocketAddr) -> Self {
-        Self { name: name.into(), at, turns: Vec::new(), samples: Vec::new() }
+        Self { name: name.into(), at, stretches: Vec::new(), samples: Vec::new() }
     }
 
+    /// Adds the samples of one turn, by when they were due.
     fn add(&mut self, samples: Vec<Sample>) {
-        let of_all = |percent| percentile(percent, &samples).unwrap_or_default();
-        self.turns.push(Turn { p50: of_all(50), p99: of_all(99) });
+        let number = |sample: &Sample| sample.due.as_nanos() / STRETCH.as_nanos();
+        for stretch in samples.chunk_by(|one, next| number(one) == number(next)) {
+            let of_all = |percent| percentile(percent, stretch).unwrap_or_default();
+            self.stretches.push(Stretch { p50: of_all(50), p99: of_all(99) });
+        }
         self.samples.extend(samples);
     }
 
-    /// The median over the turns.
-    fn median(&self, pick: fn(&Turn) -> Duration) -> Duration {
-        median(self.turns.iter().map(|turn| pick(turn).as_secs_f64())).map(Duration::from_secs_f64).unwrap_or_default()
+    /// The median over the stretches.
+    fn median(&self, pick: fn(&Stretch) -> Duration) -> Duration {
+        median(self.stretches.iter().map(|stretch| pick(stretch).as_secs_f64()))
+            .map(Duration::from_secs_f64)
+            .unwrap_or_default()
     }
 
     /// The 99th percentile of all requests.
@@ -80,7 +89,7 @@ pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop
             let paced = PacedLoad::start(way.at, concurrency, rate, REQUEST)?;
             stop.pass(WARM_UP + TURN)?;
             let mut samples = paced.finish()?;
-            samples.retain(|sample| sample.due >= WARM_UP);
+            samples.retain(|sample| (WARM_UP..WARM_UP + TURN).contains(&sample.due));
             way.add(samples);
         }
     }
@@ -102,12 +111,12 @@ impl fmt::Display for Report<'_> {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         writeln!(
             f,
-            "At {} requests/s, half of what the recorder reached, by turns of half a second; medians of {} turns each:",
+            "At {} requests/s, half of what the recorder reached, by turns of half a second; medians of {} tenths of a second each:",
             self.rate,
-            straight.turns.len()
+            straight.stretches.len()
         )?;
         let line = |way: &Way| {
-            let (p50, p99) = (way.median(|turn| turn.p50), way.median(|turn| turn.p99));
+            let (p50, p99) = (way.median(|stretch| stretch.p50), way.median(|stretch| stretch.p99));
             let all = ms(way.p99_of_all());
             format!("{}: p50 {:.2} ms, p99 {:.2} ms (of all requests {all:.2} ms)", way.name, ms(p50), ms(p99))
         };
@@ -117,7 +126,7 @@ impl fmt::Display for Report<'_> {
                 f,
                 "  {}; added p99 {:+.2} ms (bound: 1), of all requests {:+.2} ms; {} failed",
                 line(way),
-                ms(way.median(|turn| turn.p99)) - ms(straight.median(|turn| turn.p99)),
+                ms(way.median(|stretch| stretch.p99)) - ms(straight.median(|stretch| stretch.p99)),
                 ms(way.p99_of_all()) - ms(straight.p99_of_all()),
                 way.failed()
             )?;
@@ -130,12 +139,15 @@ impl fmt::Display for Report<'_> {
 mod tests {
     use super::*;
 
-    fn way(name: &str, turns: &[&[u64]]) -> Way {
+    /// A way with so many stretches of these latencies.
+    fn way(name: &str, stretches: &[&[u64]]) -> Way {
         let mut way = Way::new(name, ([127, 0, 0, 1], 1).into());
-        for turn in turns {
-            let sample = |ms: &u64| Sample { due: Duration::ZERO, took: Duration::from_millis(*ms), good: *ms < 90 };
-            way.add(turn.iter().map(sample).collect());
-        }
+        let of_stretch = |(number, took): (usize, &&[u64])| {
+            let due = WARM_UP + STRETCH * number as u32;
+            let sample = move |ms: &u64| Sample { due, took: Duration::from_millis(*ms), good: *ms < 90 };
+            took.iter().map(sample).collect::<Vec<_>>()
+        };
+        way.add(stretches.iter().enumerate().flat_map(of_stretch).collect());
         way
     }
 
@@ -143,7 +155,7 @@ mod tests {
     fn what_a_way_adds_is_over_the_straight_one() {
         let ways = [way("straight", &[&[3], &[2], &[9]]), way("Umbra", &[&[4], &[4], &[5]])];
         let text = Report { rate: 1000, ways: &ways }.to_string();
-        assert!(text.contains("medians of 3 turns"), "{text}");
+        assert!(text.contains("medians of 3 tenths of a second"), "{text}");
         assert!(text.contains("straight: p50 3.00 ms, p99 3.00 ms (of all requests 3.00 ms)"), "{text}");
         assert!(text.contains("Umbra: p50 4.00 ms, p99 4.00 ms"), "{text}");
         assert!(text.contains("added p99 +1.00 ms (bound: 1), of all requests +1.00 ms; 0 failed"), "{text}");
@@ -154,7 +166,7 @@ mod tests {
         let (still, mut during) = ([1; 100], [1; 100]);
         during[50..55].fill(95);
         let paused = way("paused", &[&still, &during, &still]);
-        assert_eq!(paused.median(|turn| turn.p99), Duration::from_millis(1));
+        assert_eq!(paused.median(|stretch| stretch.p99), Duration::from_millis(1));
         assert_eq!(paused.p99_of_all(), Duration::from_millis(95));
         assert_eq!(paused.failed(), 5);
     }
