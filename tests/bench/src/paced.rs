@@ -196,9 +196,12 @@ impl Line {
             ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
             _ => None,
         });
-        let at = at.context("the kernel does not say when an answer came")?;
+        // It begins to note times a moment after somebody asks for them.
+        self.at = match at {
+            Some(at) => Timestamp::from_nanos(u64::try_from(at.as_nanos())?),
+            None => Timestamp::now(),
+        };
         let length = read.bytes;
-        self.at = Timestamp::from_nanos(u64::try_from(at.as_nanos())?);
         self.answer.extend_from_slice(&part[..length]);
         Ok(whole(&self.answer))
     }
