@@ -285,6 +285,26 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_counts_from_when_it_came_and_not_from_when_it_was_read() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut line = Line::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        // The kernel notes no times until a moment after it was asked to.
+        umbra_tests::wait::eventually("an answer with the kernel's time", || {
+            let sent = Timestamp::now();
+            server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+            while line.stream.peek(&mut [0]).is_err() {
+                thread::yield_now();
+            }
+            let before = Timestamp::now();
+            line.answer.clear();
+            assert_eq!(line.read().unwrap(), Answer::Whole { good: true });
+            assert!(line.at >= sent);
+            line.at <= before
+        });
+    }
+
+    #[test]
     fn an_answer_is_whole_when_all_of_it_is_there() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
         for cut in 0..answer.len() {
