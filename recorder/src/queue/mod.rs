@@ -17,12 +17,13 @@ use crate::tap::Draft;
 /// What one hand-over carries. A draft goes through several hands: only its address is copied.
 pub(crate) type Batch = Vec<Box<Draft>>;
 
-/// How long a record waits for others.
-const HAND_OVER: Duration = Duration::from_millis(10);
+/// How long a record waits for others. The longer, the longer is the work that the store's thread then has at once, and a worker's
+/// request may wait for it where processors are short.
+const HAND_OVER: Duration = Duration::from_millis(2);
 /// So many records do not wait.
 const BATCH_RECORDS: usize = 1024;
 /// Batches that may wait for the store's thread, over all workers: some seconds of traffic.
-const WAITING_BATCHES: usize = 1024;
+const WAITING_BATCHES: usize = 8192;
 
 /// The channel to the store's thread.
 pub(crate) fn channel() -> (Sender<Batch>, Receiver<Batch>) {
