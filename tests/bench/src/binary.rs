@@ -1,9 +1,52 @@
 //! The programs under test, as release binaries.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use clap::Args;
+
+/// Which recorder is measured.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Measured {
+    /// Measure this recorder instead of building the one that the images have.
+    #[arg(long, value_name = "PATH")]
+    pub recorder: Option<PathBuf>,
+}
+
+impl Measured {
+    /// The program, built if none was given.
+    pub fn find(&self) -> anyhow::Result<PathBuf> {
+        match &self.recorder {
+            Some(given) => given.canonicalize().with_context(|| format!("--recorder {}", given.display())),
+            None => build_as_in_images("umbra-recorder"),
+        }
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.recorder {
+            Some(given) => given.display().fmt(f),
+            None => f.write_str("as the images have it, built by deploy/docker/programs"),
+        }
+    }
+}
+
+/// Builds a program as it is given to users: the compiler has been told what its code does under load.
+fn build_as_in_images(package: &str) -> anyhow::Result<PathBuf> {
+    let target = target_dir()?.join("images");
+    let programs = target.join("programs");
+    let status = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/docker/programs"))
+        .arg(&programs)
+        .arg(package)
+        .env("CARGO_TARGET_DIR", &target)
+        .status()
+        .context("cannot run deploy/docker/programs")?;
+    ensure!(status.success(), "{package} does not build: deploy/docker/programs ended with {status}");
+    Ok(programs.join(package))
+}
 
 /// Builds a program of this workspace, into the target directory that the bench itself is in.
 pub fn build(package: &str) -> anyhow::Result<()> {

@@ -3,14 +3,12 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::contender::{Contender, Kind};
+use crate::contender::{Contender, Kind, Stage};
 use crate::stop::Stop;
-use crate::upstream::Upstream;
 use crate::usage;
 
 /// So many, or as many as this process may open.
@@ -29,10 +27,10 @@ pub struct Idle {
 }
 
 /// Starts a proxy, sends one request on each of many connections, and looks at its memory while all are open.
-pub fn measure(kind: Kind, upstream: &Upstream, dir: &Path, stop: &Stop) -> anyhow::Result<Idle> {
-    let own = dir.join(format!("idle-{kind:?}"));
+pub fn measure(kind: Kind, stage: Stage<'_>, stop: &Stop) -> anyhow::Result<Idle> {
+    let own = stage.dir.join(format!("idle-{kind:?}"));
     std::fs::create_dir_all(&own)?;
-    let contender = Contender::start(kind, upstream, None, &own)?;
+    let contender = Contender::start(kind, Stage { dir: &own, ..stage }, None)?;
     let before = usage::resident(contender.running.pid());
     let connections = CONNECTIONS.min(open_files().saturating_sub(OTHERS));
     let mut open = Vec::with_capacity(connections);

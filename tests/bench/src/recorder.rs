@@ -1,12 +1,14 @@
 //! `umbra-bench recorder`: the recorder beside its peers, in one run.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
 
+use crate::binary::Measured;
 use crate::broker::Kafka;
-use crate::contender::{Contender, Kind};
+use crate::contender::{Contender, Kind, Stage};
 use crate::figures::Figures;
 use crate::half_load::{self, Way};
 use crate::idle;
@@ -35,6 +37,9 @@ pub struct Options {
     /// Measure only these.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub only: Vec<Kind>,
+    /// Which recorder.
+    #[command(flatten)]
+    pub measured: Measured,
     /// Record to these brokers instead of starting one from Apache's jars.
     #[arg(long, env = "UMBRA_TEST_KAFKA", value_name = "HOST:PORT")]
     pub kafka: Option<String>,
@@ -49,19 +54,19 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     let (kinds, missing): (Vec<Kind>, Vec<Kind>) =
         clap::ValueEnum::value_variants().iter().filter(wanted).partition(|k| Kind::is_installed(**k));
     ensure!(!kinds.is_empty(), "none of what --only names is installed");
-    if kinds.iter().any(|k| k.needs().is_none()) {
-        binary::build("umbra-recorder")?;
-    }
+    let has_umbra = kinds.iter().any(|kind| kind.needs().is_none());
+    let recorder = if has_umbra { options.measured.find()? } else { PathBuf::new() };
     // Beside the binaries: where /tmp is memory, a store of a gigabyte would be measured with it.
     let dir = tempfile::tempdir_in(binary::target_dir()?)?;
     let kafka = kinds.contains(&Kind::UmbraKafka).then(|| Kafka::find(options.kafka.as_deref()));
 
     let upstream = Upstream::start(dir.path())?;
+    let stage = Stage { recorder: &recorder, upstream: &upstream, dir: dir.path() };
     let contenders: Vec<Contender> = kinds
         .iter()
         .map(|kind| {
             stop.check()?;
-            Contender::start(*kind, &upstream, kafka.as_ref(), dir.path())
+            Contender::start(*kind, stage, kafka.as_ref())
         })
         .collect::<anyhow::Result<_>>()?;
 
@@ -96,7 +101,10 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     write!(out, "{}", report::text(&all))?;
     at_half_load(&contenders, &all, &upstream, (options.rounds, load), stop, out)?;
     for kind in [Kind::UmbraSqlite, Kind::Nginx].into_iter().filter(|kind| kinds.contains(kind)) {
-        writeln!(out, "{}", idle::measure(kind, &upstream, dir.path(), stop)?)?;
+        writeln!(out, "{}", idle::measure(kind, stage, stop)?)?;
+    }
+    if has_umbra {
+        writeln!(out, "The recorder: {}.", options.measured)?;
     }
     if let Some(kafka) = kafka {
         writeln!(out, "Recorded to {kafka}.")?;

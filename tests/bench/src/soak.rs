@@ -11,6 +11,7 @@ use clap::Args;
 use umbra_common::time::HumanDuration;
 use umbra_tests::flood::FloodOrigin;
 
+use crate::binary::Measured;
 use crate::contender::Contender;
 use crate::load::Loader;
 use crate::stop::Stop;
@@ -26,6 +27,9 @@ pub struct Options {
     /// Record here instead of to an SQLite file of at most 256 MiB.
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
+    /// Which recorder.
+    #[command(flatten)]
+    pub measured: Measured,
 }
 
 /// What the process has at the beginning is not yet what it needs: pools fill, caches grow.
@@ -46,12 +50,12 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     let duration = options.duration.0;
     ensure!(duration >= LOOK * 10, "--duration {}: memory shows no slope in less than 10s", options.duration);
     let h2load = Loader::h2load().context("h2load makes a part of the load: apt-get install nghttp2-client")?;
-    binary::build("umbra-recorder")?;
+    let program = options.measured.find()?;
     let dir = tempfile::tempdir_in(binary::target_dir()?)?;
     let origin = FloodOrigin::start();
     let file = format!("sqlite:{}?max_size=256MiB", dir.path().join("soak.db").display());
     let store = options.store.as_deref().unwrap_or(&file);
-    let recorder = Contender::recorder(store, origin.addr(), dir.path())?;
+    let recorder = Contender::recorder(&program, store, origin.addr(), dir.path())?;
     let traffic = Traffic::start(recorder.http1, &h2load, duration, dir.path(), stop);
     let samples = watch(recorder.running.pid(), duration, stop)?;
     let done = traffic.end()?;

@@ -80,6 +80,17 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What all of them are started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'a> {
+    /// The recorder's program.
+    pub recorder: &'a Path,
+    /// What stands behind each.
+    pub upstream: &'a Upstream,
+    /// Where they keep what they write.
+    pub dir: &'a Path,
+}
+
 /// One of them, running.
 #[derive(Debug)]
 pub struct Contender {
@@ -97,21 +108,20 @@ pub struct Contender {
 
 impl Contender {
     /// A recorder that records everything to `store`, in front of any server.
-    pub fn recorder(store: &str, upstream: SocketAddr, dir: &Path) -> anyhow::Result<Self> {
-        let mut contender = umbra::start(Kind::UmbraSqlite, "100%", store, upstream, dir)?;
+    pub fn recorder(program: &Path, store: &str, upstream: SocketAddr, dir: &Path) -> anyhow::Result<Self> {
+        let mut contender = umbra::start(Kind::UmbraSqlite, ("100%", store), program, upstream, dir)?;
         contender.running.answers(contender.http1)?;
         Ok(contender)
     }
 
     /// Starts it and waits until it answers.
-    pub fn start(kind: Kind, upstream: &Upstream, kafka: Option<&Kafka>, dir: &Path) -> anyhow::Result<Self> {
+    pub fn start(kind: Kind, stage: Stage<'_>, kafka: Option<&Kafka>) -> anyhow::Result<Self> {
+        let Stage { recorder, upstream, dir } = stage;
+        let umbra = |sample: &str, store: &str| umbra::start(kind, (sample, store), recorder, upstream.production, dir);
         let mut contender = match kind {
-            Kind::UmbraOff => umbra::start(kind, "0%", &umbra::sqlite(dir, "off"), upstream.production, dir),
-            Kind::UmbraSqlite => umbra::start(kind, "100%", &umbra::sqlite(dir, "all"), upstream.production, dir),
-            Kind::UmbraKafka => {
-                let kafka = kafka.context("no Kafka to record to")?;
-                umbra::start(kind, "100%", &kafka.topic(), upstream.production, dir)
-            }
+            Kind::UmbraOff => umbra("0%", &umbra::sqlite(dir, "off")),
+            Kind::UmbraSqlite => umbra("100%", &umbra::sqlite(dir, "all")),
+            Kind::UmbraKafka => umbra("100%", &kafka.context("no Kafka to record to")?.topic()),
             Kind::Nginx | Kind::NginxMirror => nginx::start(kind, upstream, dir),
             Kind::Haproxy => haproxy::start(upstream, dir),
             Kind::Envoy | Kind::EnvoyMirror => envoy::start(kind, upstream, dir),

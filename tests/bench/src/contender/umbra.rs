@@ -10,7 +10,6 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::{Contender, Kind};
-use crate::binary;
 use crate::running::{Running, free_address, get};
 
 /// A store of its own for each recorder.
@@ -20,13 +19,13 @@ pub(super) fn sqlite(dir: &Path, name: &str) -> String {
 
 pub(super) fn start(
     kind: Kind,
-    sample: &str,
-    store: &str,
+    (sample, store): (&str, &str),
+    program: &Path,
     upstream: SocketAddr,
     dir: &Path,
 ) -> anyhow::Result<Contender> {
     let (at, admin) = (free_address()?, free_address()?);
-    let mut command = Command::new(binary::path("umbra-recorder")?);
+    let mut command = Command::new(program);
     command.args(["--workers", "1", "--sample", sample, "--store", store, "--max-connections", "20000"]).args([
         "--listen",
         &at.to_string(),
