@@ -73,3 +73,20 @@ pub fn target_dir() -> anyhow::Result<PathBuf> {
     let profile = exe.ancestors().find(of_profile).context("the bench was not built by cargo")?;
     Ok(profile.parent().context("the bench has no target directory")?.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorder_that_is_given_is_measured_and_named_and_one_that_is_not_there_is_an_error() {
+        let own = std::env::current_exe().unwrap();
+        let given = Measured { recorder: Some(own.clone()) };
+        assert_eq!(
+            (given.find().unwrap(), given.to_string()),
+            (own.canonicalize().unwrap(), own.display().to_string())
+        );
+        let absent = Measured { recorder: Some("no/such/recorder".into()) };
+        assert!(format!("{:#}", absent.find().unwrap_err()).starts_with("--recorder no/such/recorder: "));
+    }
+}
