@@ -19,7 +19,7 @@ use crate::certificate::{self, Certificate};
 use crate::config::{Config, ConfigError};
 use crate::heartbeat::Heartbeat;
 use crate::metrics::{Counters, Deliveries, Meters};
-use crate::queue;
+use crate::queue::{self, Feed};
 use crate::redact::Redactions;
 use crate::rules::{self, Rules};
 use crate::store::StoreThread;
@@ -191,10 +191,10 @@ impl Recorder {
             admin: None,
             _certificate: certificate,
         };
-        // Let go of before the recorder on the way out, whose store's thread ends when nobody has the queue.
-        let batches = batches;
         let mut beginnings = Beginnings::of(listeners.len() + 1);
-        recorder.store = Some(thread("umbra-store", move || store_thread.run())?);
+        let store = recorder.store.insert(thread("umbra-store", move || store_thread.run())?);
+        // Let go of before the recorder on the way out, whose store's thread ends when nobody has the queue.
+        let batches = Feed::new(batches, store.thread().clone());
         for (n, listeners) in listeners.into_iter().enumerate() {
             let (shared, batches, phases) = (Arc::clone(&recorder.shared), batches.clone(), phases.clone());
             let run = move |begun: &Begun| worker::run(&shared, n, listeners, batches, phases, begun);

@@ -292,7 +292,7 @@ impl Client {
         };
         let (head, body) = response.into_parts();
         if let Some(tap) = tap {
-            tap.response_head(&head, Instant::now());
+            tap.response_head(&head, &[], Instant::now());
             tap.end(failure.ending());
         }
         Response::from_parts(head, body)

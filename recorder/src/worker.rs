@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -20,7 +19,7 @@ use crate::deadlines::{Deadlines, LOOK};
 use crate::forward::Forwarder;
 use crate::heartbeat::Heartbeat;
 use crate::metrics::{Counters, Deliveries, Meter, Meters};
-use crate::queue::{Batch, Outbox};
+use crate::queue::{Feed, Outbox};
 use crate::redact::Redactions;
 use crate::rules::{Rules, RulesView};
 use crate::sample::Sampler;
@@ -108,7 +107,7 @@ impl Way {
 }
 
 impl Worker {
-    fn new(shared: &Shared, batches: Sender<Batch>) -> Rc<Self> {
+    fn new(shared: &Shared, batches: Feed) -> Rc<Self> {
         let config = &shared.config;
         let outbox = Outbox::new(batches);
         let deadlines = Deadlines::new();
@@ -206,7 +205,7 @@ pub(crate) fn run(
     shared: &Arc<Shared>,
     n: usize,
     listeners: Vec<std::net::TcpListener>,
-    batches: Sender<Batch>,
+    batches: Feed,
     mut phase: watch::Receiver<Phase>,
     begun: &Begun,
 ) -> std::io::Result<()> {

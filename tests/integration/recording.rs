@@ -181,6 +181,25 @@ fn responses_are_recorded_as_far_as_asked() {
 }
 
 #[test]
+fn a_response_is_stored_as_its_origin_wrote_it() {
+    let fields = "X-Dup: 1\r\nServer:\todd \r\nx-dup: 2\r\nX-Empty:\r\nX-DUP: 3\r\n";
+    let body = "key: value\r\n\r\nlast";
+    let sized = format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    for (framed, interim) in [(&sized, ""), (&chunked, ""), (&sized, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")]
+    {
+        let answer = format!("{interim}HTTP/1.1 200 Fine\r\n{fields}{framed}");
+        let (origin, store) = (Origin::with(move |_| Answer::unread().send(answer.clone())), TestStore::sqlite());
+        let (_, exchanges) = record(&store, &origin, &[], &[b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"]);
+        let stored = pairs(&exchanges[0].response.as_ref().unwrap().headers);
+        let expected = [("x-dup", "1"), ("server", "odd"), ("x-dup", "2"), ("x-empty", ""), ("x-dup", "3")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        assert_eq!(stored[..5], expected);
+        assert_eq!(stored.len(), 6, "then how long the body is, and nothing of the body: {stored:?}");
+    }
+}
+
+#[test]
 fn fields_between_two_neighbours_go_no_further() {
     let origin = Origin::start();
     let store = TestStore::sqlite();

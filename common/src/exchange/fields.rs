@@ -109,8 +109,13 @@ impl Fields {
     }
 
     /// All names and values with their lengths, as format version 1 has them.
-    pub(crate) fn as_written(&self) -> &[u8] {
+    pub fn as_written(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The section of so many fields of which [`as_written`](Self::as_written) gave these bytes.
+    pub fn from_written(count: u32, bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec(), count }
     }
 }
 
@@ -156,6 +161,7 @@ mod tests {
         assert_eq!(fields.get_all("a").collect::<Vec<_>>(), [&b"1"[..], b""]);
         assert_eq!(fields.get("c"), Some(&b" x "[..]));
         assert_eq!(fields.get("d"), None);
+        assert_eq!(Fields::from_written(4, fields.as_written()), fields);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) use forwarded::client;
 pub(crate) use frames::{ErrorScope, Flood, FrameWatch, Framed, Refused};
 pub(crate) use guarded::{Guarded, Standing, Watch};
 pub(crate) use refusal::Refusal;
-pub(crate) use wire::{Head, HeadLimits, HeadView, is_plain, set_names};
+pub(crate) use wire::{Head, HeadLimits, HeadView, is_plain, response_fields, set_names};
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;

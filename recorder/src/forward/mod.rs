@@ -143,12 +143,17 @@ impl Forwarder {
         }
         let (response, lease) = answered?;
         let begun = Instant::now();
-        if let (Some(arrived), Lease::Http1(lease)) = (sender.arrived, &lease) {
-            arrived.answer_like(lease.overheard());
-        }
         let (mut parts, incoming) = response.into_parts();
+        let overheard = match (sender.arrived, &lease) {
+            (Some(arrived), Lease::Http1(lease)) => Some((arrived, lease.overheard())),
+            _ => None,
+        };
         if let Some(tap) = &tap {
-            tap.response_head(&parts, begun);
+            let heard = overheard.as_ref().map_or(&[][..], |(_, heard)| heard);
+            tap.response_head(&parts, overheard::head(heard, incoming.size_hint().exact()), begun);
+        }
+        if let Some((arrived, head)) = overheard {
+            arrived.answer_like(head);
         }
         let chosen = handshake.as_ref().and_then(|_| parts.headers.get(UPGRADE).cloned());
         hop::strip(&mut parts.headers);

@@ -35,6 +35,17 @@ struct Heard {
     interim: Option<Interim>,
 }
 
+/// The head that what was heard begins with, where the body is so long; nothing where its end is not known. Of a body that is
+/// longer than it says something may stand behind the head's empty line.
+pub(super) fn head(heard: &[u8], body: Option<u64>) -> &[u8] {
+    // As a rule the whole of the answer was heard at once, and the head is what the body leaves. No other part of a head ends so.
+    let all = body.and_then(|body| heard.split_at_checked(heard.len().checked_sub(usize::try_from(body).ok()?)?));
+    match all {
+        Some((head, _)) if head.ends_with(END) => head,
+        _ => find(heard, END).map_or(&[], |at| &heard[..at + END.len()]),
+    }
+}
+
 impl Overheard {
     /// The head that comes next is that of a response whose letters matter. Where interim ones before it go.
     pub(super) fn listen(&self, interim: Option<Interim>) {
@@ -145,6 +156,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_head_is_told_from_what_stands_behind_it() {
+        let body = b"a\r\n\r\nb";
+        for behind in 0..=body.len() {
+            let heard = [HEAD, &body[..behind]].concat();
+            for length in [None, Some(0), Some(3), Some(body.len() as u64), Some(1000), Some(u64::MAX)] {
+                let head = head(&heard, length);
+                let is_too_long = length.is_some_and(|length| behind as u64 > length);
+                assert!(head == HEAD || (is_too_long && head.starts_with(HEAD)), "{behind} bytes of {length:?}");
+            }
+        }
+        assert_eq!(head(&HEAD[..HEAD.len() - 1], Some(0)), b"");
+        assert_eq!(head(b"", None), b"");
     }
 
     #[test]

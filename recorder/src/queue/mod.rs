@@ -4,24 +4,25 @@
 //! together: every [`HAND_OVER`], or earlier when many have come. What the bounded channel does not take is dropped and
 //! counted; the bytes of what it holds are under the budget.
 
+mod batch;
+mod feed;
+
+pub(crate) use batch::Batch;
+pub(crate) use feed::{Feed, next};
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::Notify;
 use umbra_common::ledger::DropReason;
 
 use crate::tap::Draft;
 
-/// What one hand-over carries. A draft goes through several hands: only its address is copied.
-pub(crate) type Batch = Vec<Box<Draft>>;
-
 /// How long a record waits for others. The longer, the longer is the work that the store's thread then has at once, and a worker's
 /// request may wait for it where processors are short.
 const HAND_OVER: Duration = Duration::from_millis(2);
-/// So many records do not wait.
-const BATCH_RECORDS: usize = 1024;
 /// Batches that may wait for the store's thread, over all workers: some seconds of traffic.
 const WAITING_BATCHES: usize = 8192;
 
@@ -35,40 +36,41 @@ pub(crate) fn channel() -> (Sender<Batch>, Receiver<Batch>) {
 pub(crate) struct Outbox {
     batch: RefCell<Batch>,
     /// How large the last batch was: the next will be like it.
-    usual: Cell<usize>,
+    usual: Cell<(usize, usize)>,
     first: Notify,
-    to: Sender<Batch>,
+    to: Feed,
 }
 
 impl Outbox {
-    pub(crate) fn new(to: Sender<Batch>) -> Rc<Self> {
-        Rc::new(Self { batch: RefCell::new(Vec::new()), usual: Cell::new(0), first: Notify::new(), to })
+    pub(crate) fn new(to: Feed) -> Rc<Self> {
+        Rc::new(Self { batch: RefCell::default(), usual: Cell::default(), first: Notify::new(), to })
     }
 
     /// Adds a finished record.
     pub(crate) fn push(&self, draft: Box<Draft>) {
         let mut batch = self.batch.borrow_mut();
         if batch.is_empty() {
-            batch.reserve(self.usual.get());
+            batch.like(self.usual.get());
             self.first.notify_one();
         }
-        batch.push(draft);
-        let full = batch.len() >= BATCH_RECORDS;
+        batch.add(draft);
+        let is_full = batch.is_full();
         drop(batch);
-        if full {
+        if is_full {
             self.hand_over();
         }
     }
 
     /// Hands over what is there. Never waits.
     pub(crate) fn hand_over(&self) {
-        let batch = std::mem::take(&mut *self.batch.borrow_mut());
+        let mut batch = std::mem::take(&mut *self.batch.borrow_mut());
         if batch.is_empty() {
             return;
         }
-        self.usual.set(batch.len());
-        if let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = self.to.try_send(batch) {
-            batch.into_iter().for_each(|draft| draft.drop_for(DropReason::QueueFull));
+        batch.close();
+        self.usual.set(batch.size());
+        if let Err(batch) = self.to.give(batch) {
+            batch.drop_for(DropReason::QueueFull);
         }
     }
 

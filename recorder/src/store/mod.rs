@@ -10,6 +10,7 @@ pub(crate) use receipt::StoreReceipt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use umbra_common::codec;
 use umbra_common::courtesy;
@@ -17,10 +18,10 @@ use umbra_common::ledger::DropReason;
 use umbra_common::store::{Append, Record};
 
 use crate::metrics::Deliveries;
-use crate::queue::Batch;
+use crate::queue::{self, Batch};
 use crate::redact::{Redactions, Redactor};
 use crate::rules::Rules;
-use crate::tap::Draft;
+use crate::tap::Packed;
 
 /// Even a drain that has used its time up gives the store this long to confirm what it has.
 const LEAST_CLOSE: Duration = Duration::from_millis(100);
@@ -45,7 +46,7 @@ impl StoreThread {
         let mut tended = Instant::now();
         let mut records = Vec::new();
         loop {
-            match self.batches.recv_timeout(self.store.tend_every().saturating_sub(tended.elapsed())) {
+            match queue::next(&self.batches, self.store.tend_every().saturating_sub(tended.elapsed())) {
                 Ok(batch) => self.append(batch, &mut records),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -61,13 +62,13 @@ impl StoreThread {
 
     fn append(&mut self, batch: Batch, records: &mut Vec<Record<StoreReceipt>>) {
         if self.deadline.get().is_some_and(|at| Instant::now() >= *at) {
-            batch.into_iter().for_each(|draft| draft.drop_for(DropReason::Drain));
-            return;
+            return batch.drop_for(DropReason::Drain);
         }
         let (live, now) = (self.rules.live(), Instant::now());
         let together = self.store.together();
-        for draft in batch {
-            records.push(self.record(draft, live.redactor(), now));
+        let (packed, bytes) = batch.open();
+        for packed in packed {
+            records.push(self.record(packed, &bytes, live.redactor(), now));
             if records.len() >= together {
                 self.store.append(records);
             }
@@ -77,8 +78,8 @@ impl StoreThread {
         }
     }
 
-    fn record(&self, draft: Box<Draft>, redactor: &Redactor, now: Instant) -> Record<StoreReceipt> {
-        let (mut exchange, entry, permit) = draft.finish(&self.upstream, &self.recorder);
+    fn record(&self, packed: Packed, bytes: &Bytes, redactor: &Redactor, now: Instant) -> Record<StoreReceipt> {
+        let (mut exchange, entry, permit) = packed.unpack(bytes, &self.upstream, &self.recorder);
         redactor.redact(&mut exchange, &self.redactions);
         Record {
             key: exchange.session.to_vec(),

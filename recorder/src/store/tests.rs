@@ -9,7 +9,7 @@ use umbra_common::store::{Append, Receipt, Record};
 
 use super::{StoreReceipt, StoreThread};
 use crate::config::Responses;
-use crate::queue;
+use crate::queue::{self, Feed, Outbox};
 use crate::rules::{Choice, Floor, Rules, RulesSetting};
 use crate::tap::{Budget, Draft, Limits, RequestHead};
 
@@ -57,8 +57,10 @@ fn taken(together: usize) -> Vec<Vec<Bytes>> {
         let head = RequestHead::wire(format!("GET /{target} HTTP/1.0\r\n\r\n").into_bytes().into(), false);
         Box::new(Draft::begun(ledger.open(), budget.take(0).unwrap(), LIMITS, head, Instant::now()))
     };
-    to.send((0..5).map(draft).collect()).unwrap();
-    drop(to);
+    let outbox = Outbox::new(Feed::new(to, std::thread::current()));
+    (0..5).map(draft).for_each(|draft| outbox.push(draft));
+    outbox.hand_over();
+    drop(outbox);
     let taken = Arc::new(Mutex::default());
     let thread = StoreThread {
         batches,

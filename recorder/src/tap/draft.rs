@@ -1,23 +1,24 @@
 //! A record in the making.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::response::Parts;
-use umbra_common::exchange::{Ending, Exchange, ExchangeId, Fields, Response, Scheme};
+use umbra_common::exchange::{Ending, ExchangeId, Fields, Scheme};
 use umbra_common::fraction::Fraction;
 use umbra_common::ledger::{DropReason, Entry, RecordOutcome};
 use umbra_common::time::Timestamp;
 
 use super::budget::{NoRoom, Permit};
 use super::copy::BodyCopy;
-use super::head::{RequestHead, fields};
+use super::head::{RequestHead, ResponseHead, fields};
+use super::packed::{Packed, PackedResponse};
+use super::sections;
 use crate::config::Responses;
 
-/// One exchange while it goes on, and afterwards until the store's thread has encoded it.
+/// One exchange while it goes on. Its memory stays on its worker, in whose cache it is: what goes to another thread is [`Packed`].
 ///
 /// It owns its entry in the ledger and its part of the budget, so that neither can be forgotten.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub(crate) struct Draft {
 #[derive(Debug)]
 pub(crate) struct ResponseDraft {
     status: u16,
-    headers: Fields,
+    head: ResponseHead,
     first_byte: Duration,
     body: BodyCopy,
     trailers: Fields,
@@ -107,15 +108,15 @@ impl Draft {
         charge(&mut self.permit, self.trailers.byte_len())
     }
 
-    pub(crate) fn response_head(&mut self, head: &Parts, at: Instant) -> Result<(), NoRoom> {
+    pub(crate) fn response_head(&mut self, parts: &Parts, wire: &[u8], at: Instant) -> Result<(), NoRoom> {
         if self.limits.responses == Responses::Off {
             return Ok(());
         }
-        let headers = fields(&head.headers);
-        let held = headers.byte_len();
+        let head = ResponseHead::new(&parts.headers, wire);
+        let held = head.byte_len();
         self.response = Some(ResponseDraft {
-            status: head.status.as_u16(),
-            headers,
+            status: parts.status.as_u16(),
+            head,
             first_byte: at.saturating_duration_since(self.started),
             body: BodyCopy::default(),
             trailers: Fields::default(),
@@ -141,41 +142,39 @@ impl Draft {
         }
     }
 
-    /// Gives the record up.
-    pub(crate) fn drop_for(self, why: DropReason) {
+    /// Gives the record up while it is made.
+    pub(super) fn drop_for(self, why: DropReason) {
         self.entry.end(RecordOutcome::Dropped(why));
     }
 
-    /// The finished exchange with what its receipt needs. One that nobody ended was left by its client.
-    pub(crate) fn finish(
-        self: Box<Self>,
-        upstream: &Arc<str>,
-        recorder: &Arc<str>,
-    ) -> (Exchange, Entry<RecordOutcome>, Permit) {
+    /// Puts it behind what a batch holds. One that nobody ended was left by its client.
+    pub(crate) fn pack(self: Box<Self>, to: &mut Vec<u8>) -> Packed {
         let (ending, total) = self.ended.unwrap_or_else(|| (Ending::ClientAborted, self.started.elapsed()));
-        let mut body = self.body.into_body();
-        // Half a request looks like a whole one to whoever replays it.
-        body.truncated |= !self.whole;
-        let exchange = Exchange {
+        let at = to.len();
+        let head = self.head.pack(to);
+        sections::put_fields(to, &self.trailers);
+        sections::put(to, &self.session);
+        let response = self.response.map(|response| {
+            let head = response.head.pack(to);
+            sections::put_fields(to, &response.trailers);
+            PackedResponse { status: response.status, head, first_byte: response.first_byte, body: response.body }
+        });
+        Packed {
+            entry: self.entry,
+            permit: self.permit,
             id: self.id,
             arrival: self.arrival,
-            client: Some(self.client),
-            request: self.head.into_request(self.scheme, body, self.trailers),
-            session: self.session,
+            client: self.client,
+            scheme: self.scheme,
             sampled_at: self.sampled_at,
-            upstream: Arc::clone(upstream),
-            recorder: Arc::clone(recorder),
+            at,
+            head,
+            body: self.body,
+            whole: self.whole,
+            response,
             ending,
             total,
-            response: self.response.map(|response| Response {
-                status: response.status,
-                headers: response.headers,
-                body: response.body.into_body(),
-                trailers: response.trailers,
-                first_byte: response.first_byte,
-            }),
-        };
-        (exchange, self.entry, self.permit)
+        }
     }
 }
 

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::uri::{Authority, PathAndQuery};
 use hyper::ext::Protocol;
 use umbra_common::exchange::{Body, Fields, HttpVersion, Request, Scheme};
 use umbra_common::shadow_host;
 
 use super::mirrored;
-use crate::edge::HeadView;
+use super::sections::{self, Sections};
+use crate::edge::{HeadView, response_fields};
 
-/// Room for so many fields is made at once: browsers and gRPC clients send fewer.
+/// Room for so many fields is made at once: browsers, gRPC clients and most services send fewer.
 const USUAL_FIELDS: usize = 24;
 
 /// What arrived, in one or a few small allocations that hold nothing else alive.
@@ -28,16 +30,47 @@ pub(crate) struct RequestHead {
 enum Form {
     /// HTTP/1: the bytes from the wire, so that order and duplicates are as they came.
     Wire(Arc<[u8]>),
-    /// HTTP/2: what its header block held. Boxed, so that HTTP/1 does not carry its room.
-    Listed(Box<Listed>),
+    /// HTTP/2: what its header block held.
+    Listed {
+        /// The method, the target and, where there is one, the authority.
+        line: Vec<u8>,
+        has_authority: bool,
+        headers: Fields,
+    },
 }
 
+/// The head of a response as it came.
 #[derive(Debug)]
-struct Listed {
-    method: Method,
-    target: Bytes,
-    authority: Option<Bytes>,
-    headers: Fields,
+pub(super) enum ResponseHead {
+    /// From an HTTP/1 origin to an HTTP/1 client: the bytes from the wire. A list of fields would be made from a map, which
+    /// costs more than all the rest that a worker does for a record.
+    Wire(Vec<u8>),
+    /// Else: what the library has of it.
+    Listed(Fields),
+}
+
+/// How a response's head lies in its batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PackedResponseHead {
+    /// A section with the bytes from the wire.
+    Wire,
+    /// A section of fields.
+    Listed,
+}
+
+/// How a request's head lies in its batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PackedHead {
+    form: PackedForm,
+    unshadow: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum PackedForm {
+    /// One section, the bytes from the wire.
+    Wire,
+    /// Method, target, maybe authority, fields.
+    Listed { has_authority: bool },
 }
 
 impl RequestHead {
@@ -53,32 +86,46 @@ impl RequestHead {
             let first = [(&b":protocol"[..], protocol.as_ref())];
             headers = first.into_iter().chain(headers.iter()).collect();
         }
-        let copy = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-        let listed = Listed {
-            method: parts.method.clone(),
-            target: parts.uri.path_and_query().map_or_else(|| copy("/"), |path| copy(path.as_str())),
-            authority: parts.uri.authority().map(|authority| copy(authority.as_str())),
-            headers,
-        };
-        Self { form: Form::Listed(Box::new(listed)), unshadow }
+        let method = parts.method.as_str();
+        let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let authority = parts.uri.authority().map(Authority::as_str);
+        let texts = [Some(method), Some(target), authority];
+        let mut line = Vec::with_capacity(sections::room(texts.iter().flatten().map(|text| text.len())));
+        texts.iter().flatten().for_each(|text| sections::put(&mut line, text.as_bytes()));
+        Self { form: Form::Listed { line, has_authority: authority.is_some(), headers }, unshadow }
     }
 
     /// The bytes it holds.
     pub(crate) fn byte_len(&self) -> usize {
         match &self.form {
             Form::Wire(bytes) => bytes.len(),
-            Form::Listed(listed) => {
-                let Listed { target, authority, headers, .. } = &**listed;
-                size_of::<Listed>() + target.len() + authority.as_ref().map_or(0, Bytes::len) + headers.byte_len()
-            }
+            Form::Listed { line, headers, .. } => line.len() + headers.byte_len(),
         }
     }
 
-    /// The request with its other parts.
-    pub(crate) fn into_request(self, scheme: Scheme, body: Body, trailers: Fields) -> Request {
-        let (method, mut target, version, authority, mut headers) = match self.form {
+    /// Puts it behind what a batch holds.
+    pub(super) fn pack(self, to: &mut Vec<u8>) -> PackedHead {
+        let form = match self.form {
             Form::Wire(bytes) => {
-                let bytes = Bytes::from_owner(bytes);
+                sections::put(to, &bytes);
+                PackedForm::Wire
+            }
+            Form::Listed { line, has_authority, headers } => {
+                to.extend_from_slice(&line);
+                sections::put_fields(to, &headers);
+                PackedForm::Listed { has_authority }
+            }
+        };
+        PackedHead { form, unshadow: self.unshadow }
+    }
+}
+
+impl PackedHead {
+    /// The request with its other parts.
+    pub(super) fn unpack(self, from: &mut Sections<'_>, scheme: Scheme, body: Body) -> Request {
+        let (method, mut target, version, authority, mut headers) = match self.form {
+            PackedForm::Wire => {
+                let bytes = from.shared();
                 // The guard let it through, so it is a head.
                 let view = HeadView::of(&bytes).unwrap_or_default();
                 let mut fields = Fields::with_capacity(USUAL_FIELDS, bytes.len());
@@ -92,12 +139,13 @@ impl RequestHead {
                 let version = if view.is_11 { HttpVersion::Http11 } else { HttpVersion::Http10 };
                 (bytes.slice_ref(view.method), bytes.slice_ref(view.target), version, host, fields)
             }
-            Form::Listed(listed) => {
-                let Listed { method, target, authority, headers } = *listed;
-                let method = Bytes::copy_from_slice(method.as_str().as_bytes());
-                (method, target, HttpVersion::Http2, authority, headers)
+            PackedForm::Listed { has_authority } => {
+                let (method, target) = (from.shared(), from.shared());
+                let authority = has_authority.then(|| from.shared());
+                (method, target, HttpVersion::Http2, authority, from.fields())
             }
         };
+        let trailers = from.fields();
         if self.unshadow {
             headers = mirrored::headers(&headers);
             target = mirrored::target(&target).map_or(target, Bytes::from);
@@ -108,6 +156,51 @@ impl RequestHead {
             None => Bytes::copy_from_slice(headers.get(HOST.as_str()).unwrap_or_default()),
         };
         Request { method, target, version, scheme, authority, headers, body, trailers }
+    }
+}
+
+impl ResponseHead {
+    /// `wire`: the whole of it as it came, or nothing.
+    pub(super) fn new(headers: &HeaderMap, wire: &[u8]) -> Self {
+        if wire.is_empty() { Self::Listed(fields(headers)) } else { Self::Wire(wire.to_vec()) }
+    }
+
+    /// The bytes it holds.
+    pub(super) fn byte_len(&self) -> usize {
+        match self {
+            Self::Wire(bytes) => bytes.len(),
+            Self::Listed(fields) => fields.byte_len(),
+        }
+    }
+
+    /// Puts it behind what a batch holds.
+    pub(super) fn pack(&self, to: &mut Vec<u8>) -> PackedResponseHead {
+        match self {
+            Self::Wire(bytes) => {
+                sections::put(to, bytes);
+                PackedResponseHead::Wire
+            }
+            Self::Listed(fields) => {
+                sections::put_fields(to, fields);
+                PackedResponseHead::Listed
+            }
+        }
+    }
+}
+
+impl PackedResponseHead {
+    pub(super) fn unpack(self, from: &mut Sections<'_>) -> Fields {
+        match self {
+            Self::Wire => {
+                let head = from.next();
+                let mut fields = Fields::with_capacity(USUAL_FIELDS, head.len());
+                for (name, value) in response_fields(head) {
+                    fields.push(name, value);
+                }
+                fields
+            }
+            Self::Listed => from.fields(),
+        }
     }
 }
 
@@ -125,16 +218,20 @@ pub(crate) fn fields(map: &HeaderMap) -> Fields {
 mod tests {
     use super::*;
 
-    fn wire(head: &'static [u8], unshadow: bool) -> Request {
-        RequestHead::wire(head.into(), unshadow).into_request(Scheme::Http, Body::default(), Fields::default())
+    /// As it comes out of a batch.
+    fn request(head: RequestHead) -> Request {
+        let mut bytes = Vec::new();
+        let packed = head.pack(&mut bytes);
+        sections::put_fields(&mut bytes, &Fields::default());
+        packed.unpack(&mut Sections::new(&bytes.into(), 0), Scheme::Http, Body::default())
     }
 
-    fn listed(request: http::request::Builder, unshadow: bool) -> Request {
-        RequestHead::listed(&request.body(()).unwrap().into_parts().0, unshadow).into_request(
-            Scheme::Http,
-            Body::default(),
-            Fields::default(),
-        )
+    fn wire(head: &'static [u8], unshadow: bool) -> Request {
+        request(RequestHead::wire(head.into(), unshadow))
+    }
+
+    fn listed(builder: http::request::Builder, unshadow: bool) -> Request {
+        request(RequestHead::listed(&builder.body(()).unwrap().into_parts().0, unshadow))
     }
 
     #[test]
@@ -147,6 +244,24 @@ mod tests {
         let expected: [(&[u8], &[u8]); 5] =
             [(b"b", b"1"), (b"host", b"a:80"), (b"a", b"\xff\x80"), (b"b", b"2"), (b"c", b"")];
         assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn a_response_is_as_its_origin_wrote_it_and_ends_with_its_empty_line() {
+        let headers = HeaderMap::from_iter([(http::header::ETAG, http::HeaderValue::from_static("map"))]);
+        let wire = [
+            ("HTTP/1.1 200 OK\r\nB: 1\r\nA:\tb \r\nb:2\r\n\r\nx: y\r\n\r\n", vec![("b", "1"), ("a", "b"), ("b", "2")]),
+            ("HTTP/1.1 204 No Content\r\n\r\n", vec![]),
+            ("HTTP/1.1 200 OK\nA: 1\nB: 2\r\n\r\n", vec![("a", "1"), ("b", "2")]),
+            ("HTTP/1.1 200 OK\nA: 1\n\nx: y\r\n\r\n", vec![("a", "1")]),
+            ("", vec![("etag", "map")]),
+        ];
+        for (head, expected) in wire {
+            let mut bytes = Vec::new();
+            let packed = ResponseHead::new(&headers, head.as_bytes()).pack(&mut bytes);
+            let fields = packed.unpack(&mut Sections::new(&bytes.into(), 0));
+            assert_eq!(fields, expected.into_iter().collect());
+        }
     }
 
     #[test]

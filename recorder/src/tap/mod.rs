@@ -9,11 +9,14 @@ mod copy;
 mod draft;
 mod head;
 mod mirrored;
+mod packed;
+mod sections;
 
 pub(crate) use budget::{Budget, NoRoom, Permit, largest_record};
 pub(crate) use copy::BodyCopy;
 pub(crate) use draft::{DRAFT_BYTES, Draft, Limits};
 pub(crate) use head::RequestHead;
+pub(crate) use packed::Packed;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -109,9 +112,9 @@ impl Tap {
         });
     }
 
-    /// The response's head was there at `at`.
-    pub(crate) fn response_head(&self, head: &Parts, at: Instant) {
-        self.keep(|draft| draft.response_head(head, at));
+    /// The response's head was there at `at`. `wire`: the same as it came, where that was heard; else nothing.
+    pub(crate) fn response_head(&self, head: &Parts, wire: &[u8], at: Instant) {
+        self.keep(|draft| draft.response_head(head, wire, at));
     }
 
     pub(crate) fn response_data(&self, chunk: &[u8]) {

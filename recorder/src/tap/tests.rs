@@ -7,7 +7,7 @@ use umbra_common::ledger::{Ledger, RecordOutcome};
 
 use super::*;
 use crate::config::Responses;
-use crate::queue;
+use crate::queue::{self, Feed};
 
 /// The taps of one worker, and where its records arrive.
 struct Bench {
@@ -21,7 +21,7 @@ struct Bench {
 
 fn bench(memory: u64, responses: Responses) -> Bench {
     let (to, queue) = queue::channel();
-    let outbox = Outbox::new(to);
+    let outbox = Outbox::new(Feed::new(to, std::thread::current()));
     let taps = Taps::new(Rc::clone(&outbox));
     Bench {
         taps,
@@ -53,20 +53,22 @@ impl Bench {
     /// What was handed over, each settled as recorded.
     fn records(&self) -> Vec<Exchange> {
         self.outbox.hand_over();
-        let drafts = self.queue.try_iter().flatten();
-        drafts
-            .map(|draft| {
-                let (exchange, entry, _permit) = draft.finish(&"up".into(), &"me".into());
+        let mut exchanges = Vec::new();
+        for batch in self.queue.try_iter() {
+            let (records, bytes) = batch.open();
+            for record in records {
+                let (exchange, entry, _permit) = record.unpack(&bytes, &"up".into(), &"me".into());
                 entry.end(RecordOutcome::Recorded);
-                exchange
-            })
-            .collect()
+                exchanges.push(exchange);
+            }
+        }
+        exchanges
     }
 }
 
 fn answer(tap: &Tap) {
     let response = Response::builder().status(201).header("x", "y").body(()).unwrap();
-    tap.response_head(&response.into_parts().0, Instant::now());
+    tap.response_head(&response.into_parts().0, &[], Instant::now());
 }
 
 #[test]

@@ -188,6 +188,20 @@ fn lines(section: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The fields of a response's head as an origin wrote it, in order. It may end lines with the line feed alone (RFC 9112, 2.2);
+/// what stands behind the empty line is not of the head.
+pub(crate) fn response_fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = head;
+    let mut line = move || {
+        let end = memchr::memchr(b'\n', rest)?;
+        let line = &rest[..end];
+        rest = &rest[end + 1..];
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    };
+    let _status = line();
+    std::iter::from_fn(line).take_while(|line| !line.is_empty()).filter_map(split_field)
+}
+
 /// The name and the value of a field line, the value without the white space around it.
 pub(super) fn check_field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     let (name, value) = split_field(line).ok_or(Refusal::Field)?;

@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::chunked::Chunked;
-pub(crate) use self::head::HeadView;
 use self::head::{Checked, Framing};
+pub(crate) use self::head::{HeadView, response_fields};
 use self::lines::Lines;
 use self::mask::Mask;
 pub(crate) use self::mask::is_plain;

@@ -1,0 +1,61 @@
+//! What one hand-over carries.
+
+use bytes::Bytes;
+use umbra_common::ledger::DropReason;
+
+use crate::tap::{Draft, Packed};
+
+/// So many records do not wait for others.
+const FULL: usize = 1024;
+/// Nor do so many bytes.
+const FULL_BYTES: usize = 256 << 10;
+
+/// Records in two blocks, however many they are: both threads go through them from the first byte to the last, and nothing
+/// else of them goes from one processor to the other but bodies.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    records: Vec<Packed>,
+    /// The sections of all of them.
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    /// Makes room for as much as another has.
+    pub(super) fn like(&mut self, (records, bytes): (usize, usize)) {
+        self.records.reserve(records);
+        self.bytes.reserve(bytes);
+    }
+
+    pub(super) fn add(&mut self, draft: Box<Draft>) {
+        self.records.push(draft.pack(&mut self.bytes));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.records.len() >= FULL || self.bytes.len() >= FULL_BYTES
+    }
+
+    /// Lets go of room that it does not need: it may wait for long.
+    pub(super) fn close(&mut self) {
+        self.records.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+    }
+
+    /// How many records and bytes it has.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.records.len(), self.bytes.len())
+    }
+
+    /// Its records, and the bytes that they lie in.
+    pub(crate) fn open(self) -> (Vec<Packed>, Bytes) {
+        (self.records, self.bytes.into())
+    }
+
+    /// Gives all of it up.
+    pub(crate) fn drop_for(self, why: DropReason) {
+        self.records.into_iter().for_each(|record| record.drop_for(why));
+    }
+}
