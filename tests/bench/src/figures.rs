@@ -1,4 +1,7 @@
 //! Medians over rounds, ratios to the plain proxies, and what recording costs by itself.
+//!
+//! A shared machine's speed moves by a third within minutes. What is said of two rows is therefore the median of what each round says
+//! of them, in which they stand seconds apart.
 
 use std::time::Duration;
 
@@ -22,6 +25,8 @@ pub struct Figures {
     pub p99: Duration,
     /// The median.
     pub cpu: Duration,
+    /// In each round.
+    pub cpus: Vec<Duration>,
     /// The largest.
     pub resident: u64,
     /// The sum.
@@ -41,6 +46,7 @@ impl Figures {
             p50: Duration::from_secs_f64(median(|r| r.p50.as_secs_f64())?),
             p99: Duration::from_secs_f64(median(|r| r.p99.as_secs_f64())?),
             cpu: Duration::from_secs_f64(median(|r| r.cpu.as_secs_f64())?),
+            cpus: rounds.iter().map(|r| r.cpu).collect(),
             resident: rounds.iter().map(|r| r.resident).max()?,
             failed: rounds.iter().map(|r| r.failed).sum(),
             dropped: rounds.iter().map(|r| r.dropped).sum(),
@@ -50,7 +56,8 @@ impl Figures {
     /// CPU per request over that of a peer under the same load, where the peer was measured.
     pub fn cpu_ratio(&self, to: Kind, all: &[Self]) -> Option<f64> {
         let peer = all.iter().find(|f| f.kind == to && f.work == self.work)?;
-        (!peer.cpu.is_zero()).then(|| self.cpu.as_secs_f64() / peer.cpu.as_secs_f64())
+        let rounds = self.beside(peer).filter(|(_, peer)| *peer > 0.0);
+        median(rounds.map(|(own, peer)| own / peer))
     }
 
     /// Requests in a second of one core's time.
@@ -59,8 +66,13 @@ impl Figures {
     }
 
     /// How much more CPU per request this takes than `without`, in microseconds. Noise can make it negative.
-    pub fn cpu_over(&self, without: &Self) -> f64 {
-        (self.cpu.as_secs_f64() - without.cpu.as_secs_f64()) * 1e6
+    pub fn cpu_over(&self, without: &Self) -> Option<f64> {
+        median(self.beside(without).map(|(own, without)| (own - without) * 1e6))
+    }
+
+    /// The CPU per request of both in each round, in seconds.
+    fn beside(&self, other: &Self) -> impl Iterator<Item = (f64, f64)> {
+        self.cpus.iter().zip(&other.cpus).map(|(own, other)| (own.as_secs_f64(), other.as_secs_f64()))
     }
 }
 
@@ -93,6 +105,15 @@ mod tests {
         let umbra = figures(Kind::UmbraKafka, Work::Http2, &[20]);
         assert_eq!(umbra.cpu_ratio(Kind::Nginx, &all), Some(0.5));
         assert_eq!(umbra.cpu_ratio(Kind::Envoy, &all), None);
-        assert!((umbra.cpu_over(&all[0]) - 10.0).abs() < 1e-6);
+        assert!((umbra.cpu_over(&all[0]).unwrap() - 10.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn two_rows_are_compared_within_each_round() {
+        // The machine became slower from round to round.
+        let nginx = figures(Kind::Nginx, Work::Http1, &[10, 20, 40]);
+        let umbra = figures(Kind::UmbraKafka, Work::Http1, &[15, 24, 40]);
+        assert!((umbra.cpu_over(&nginx).unwrap() - 4.0).abs() < 1e-6);
+        assert!((umbra.cpu_ratio(Kind::Nginx, &[nginx]).unwrap() - 1.2).abs() < 1e-6);
     }
 }

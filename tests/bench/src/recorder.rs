@@ -26,10 +26,10 @@ const IN_SHORT: [Kind; 3] = [Kind::UmbraOff, Kind::UmbraKafka, Kind::Nginx];
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     /// Rounds; medians over them are printed.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
     /// Seconds that each row is loaded in each round.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub seconds: u32,
     /// Requests under way at once.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4000))]
@@ -95,7 +95,7 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     writeln!(
         out,
         "Medians of {} rounds of {} s, interleaved; {} requests under way: one on each HTTP/1.1 connection, {STREAMS} on \
-         each HTTP/2 connection.\n",
+         each HTTP/2 connection.\nWhat is said of two rows is the median of what the rounds say of them.\n",
         options.rounds, options.seconds, options.connections
     )?;
     write!(out, "{}", report::text(&all))?;

@@ -72,8 +72,7 @@ fn derived(all: &[Figures]) -> Vec<String> {
         let find = |kind| all.iter().find(|f| f.kind == kind && f.work == work);
         for (kind, bound) in [(Kind::UmbraKafka, " (bound: 4)"), (Kind::UmbraSqlite, "")] {
             let Some(recording) = find(kind) else { continue };
-            if let Some(off) = find(Kind::UmbraOff) {
-                let own = recording.cpu_over(off);
+            if let Some(own) = find(Kind::UmbraOff).and_then(|off| recording.cpu_over(off)) {
                 lines.push(format!("{work}: {kind}: the recording itself costs {own:.2} µs of CPU per request{bound}"));
             }
             let peers = [(Kind::Nginx, 1.6), (Kind::Envoy, 0.65)].into_iter().filter_map(|(peer, bound)| {
@@ -84,8 +83,7 @@ fn derived(all: &[Figures]) -> Vec<String> {
             if !peers.is_empty() {
                 lines.push(format!("{work}: {kind}: CPU per request is {}", peers.join(" and ")));
             }
-            if let Some(nginx) = find(Kind::Nginx).filter(|nginx| nginx.cpu > Duration::ZERO) {
-                let ratio = recording.per_core() / nginx.per_core();
+            if let Some(ratio) = recording.cpu_ratio(Kind::Nginx, all).map(f64::recip) {
                 lines.push(format!("{work}: {kind}: requests/s per core used are {ratio:.2} × nginx's (bound: 0.75)"));
             }
         }
@@ -121,6 +119,7 @@ mod tests {
             p50: time,
             p99: time,
             cpu: time,
+            cpus: vec![time],
             resident: 1 << 20,
             failed: 0,
             dropped,

@@ -1,4 +1,5 @@
-//! The rounds, interleaved: every row once, then every row again, so that what the machine does besides meets all alike.
+//! The rounds, interleaved: every row once, then every row again, so that what the machine does besides meets all alike. Every
+//! other round goes backwards: what one row leaves behind, as a broker does, does not always meet the same next one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -53,13 +54,19 @@ pub fn run(
     tell: &dyn Fn(u32, &Row<'_>),
 ) -> anyhow::Result<()> {
     for round in 1..=rounds {
-        for row in &mut *rows {
+        for at in order(round, rows.len()) {
+            let row = &mut rows[at];
             tell(round, row);
             let one = one(row, load, dir, stop).with_context(|| format!("round {round} of {}", row.contender.kind))?;
             row.rounds.push(one);
         }
     }
     Ok(())
+}
+
+/// In which order a round takes so many rows.
+fn order(round: u32, rows: usize) -> impl Iterator<Item = usize> {
+    (0..rows).map(move |at| if round % 2 == 1 { at } else { rows - 1 - at })
 }
 
 fn one(row: &Row<'_>, load: Load, dir: &Path, stop: &Stop) -> anyhow::Result<Round> {
@@ -87,4 +94,15 @@ fn one(row: &Row<'_>, load: Load, dir: &Path, stop: &Stop) -> anyhow::Result<Rou
         failed: result.failed,
         dropped,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_round_goes_backwards() {
+        assert_eq!(order(1, 3).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(order(2, 3).collect::<Vec<_>>(), [2, 1, 0]);
+    }
 }
