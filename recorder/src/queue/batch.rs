@@ -59,3 +59,28 @@ impl Batch {
         self.records.into_iter().for_each(|record| record.drop_for(why));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Responses;
+    use crate::tap::{Budget, Limits, RequestHead};
+    use std::time::Instant;
+    use umbra_common::ledger::Ledger;
+
+    #[test]
+    fn what_waits_holds_no_room_for_others_and_is_counted_when_it_is_given_up() {
+        let (ledger, budget) = (Ledger::new(), Budget::new(1 << 20));
+        let limits = Limits { body: 0, responses: Responses::Head };
+        let head = RequestHead::wire((*b"GET / HTTP/1.0\r\n\r\n").into(), false);
+        let draft = Draft::begun(ledger.open(), budget.take(100).unwrap(), limits, head, Instant::now());
+        let mut batch = Batch::default();
+        batch.like((FULL, FULL_BYTES));
+        batch.add(Box::new(draft));
+        batch.close();
+        assert_eq!((batch.records.capacity(), batch.bytes.capacity()), batch.size());
+        batch.drop_for(DropReason::QueueFull);
+        assert_eq!(ledger.snapshot().to_string(), "seen 1 = dropped{queue_full} 1");
+        assert_eq!(budget.used(), 0);
+    }
+}
