@@ -10,8 +10,11 @@ const FULL: usize = 1024;
 /// Nor do so many bytes.
 const FULL_BYTES: usize = 256 << 10;
 
+/// A part of a batch's size, by which the next may be larger. With less than half of a block to give back, `close` moves nothing.
+const SPARE: usize = 4;
+
 /// Records in two blocks, however many they are: both threads go through them from the first byte to the last, and nothing
-/// else of them goes from one processor to the other but bodies.
+/// else of them goes from one processor to the other but large bodies.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     records: Vec<Packed>,
@@ -20,10 +23,10 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Makes room for as much as another has.
+    /// Makes room for as much as another has, and somewhat more: what does not fit is moved.
     pub(super) fn like(&mut self, (records, bytes): (usize, usize)) {
-        self.records.reserve(records);
-        self.bytes.reserve(bytes);
+        self.records.reserve(records + records / SPARE);
+        self.bytes.reserve(bytes + bytes / SPARE);
     }
 
     pub(super) fn add(&mut self, draft: Box<Draft>) {

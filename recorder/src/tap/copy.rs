@@ -1,8 +1,10 @@
 //! The copy of one body: its beginning, and how long it was.
 
+use bytes::Bytes;
 use umbra_common::exchange::Body;
 
 use super::budget::{NoRoom, Permit};
+use super::sections::{self, Sections};
 
 /// What has been kept of a body so far.
 ///
@@ -16,6 +18,18 @@ pub(crate) struct BodyCopy {
 
 /// Room is made, and charged, in steps of at least this many bytes.
 const STEP: usize = 1024;
+
+/// A copy up to this size lies in its batch like the sections of a head: less work than to give a block to another thread, which
+/// frees it there.
+const LITTLE: usize = 4 << 10;
+
+/// A copy on its way to the store's thread.
+#[derive(Debug)]
+pub(super) struct PackedBody {
+    /// Nothing where it is a section of its batch.
+    apart: Option<Vec<u8>>,
+    length: u64,
+}
 
 impl BodyCopy {
     /// Takes a chunk, of which what is over `limit` is only counted.
@@ -33,10 +47,24 @@ impl BodyCopy {
         Ok(())
     }
 
+    /// Puts it behind what a batch holds.
+    pub(super) fn pack(self, to: &mut Vec<u8>) -> PackedBody {
+        let apart = if self.kept.len() > LITTLE {
+            Some(self.kept)
+        } else {
+            sections::put(to, &self.kept);
+            None
+        };
+        PackedBody { apart, length: self.length }
+    }
+}
+
+impl PackedBody {
     /// As it is recorded.
-    pub(crate) fn into_body(self) -> Body {
-        let truncated = self.length > self.kept.len() as u64;
-        Body { bytes: self.kept.into(), length: self.length, truncated }
+    pub(super) fn unpack(self, from: &mut Sections<'_>) -> Body {
+        let bytes = self.apart.map_or_else(|| from.shared(), Bytes::from);
+        let truncated = self.length > bytes.len() as u64;
+        Body { bytes, length: self.length, truncated }
     }
 }
 
@@ -46,6 +74,13 @@ mod tests {
     use crate::tap::budget::Budget;
     use proptest::prelude::*;
 
+    /// As it comes out of a batch.
+    fn body(copy: BodyCopy) -> Body {
+        let mut bytes = b"before".to_vec();
+        let packed = copy.pack(&mut bytes);
+        packed.unpack(&mut Sections::new(&bytes.into(), 6))
+    }
+
     #[test]
     fn a_body_over_the_limit_is_cut_and_its_length_known() {
         let budget = Budget::new(1 << 20);
@@ -54,7 +89,7 @@ mod tests {
         for _ in 0..3 {
             copy.take(b"0123456789", 15, &mut permit).unwrap();
         }
-        let body = copy.into_body();
+        let body = body(copy);
         assert_eq!((&body.bytes[..], body.length, body.truncated), (&b"012345678901234"[..], 30, true));
     }
 
@@ -65,6 +100,21 @@ mod tests {
         let mut copy = BodyCopy::default();
         assert_eq!(copy.take(&[0; 1000], 1 << 20, &mut permit), Ok(()));
         assert_eq!(copy.take(&[0; 1000], 1 << 20, &mut permit), Err(NoRoom::Full));
+    }
+
+    #[test]
+    fn what_is_little_lies_in_the_batch_and_what_is_not_keeps_its_block() {
+        for (length, apart) in [(0, false), (LITTLE, false), (LITTLE + 1, true)] {
+            let budget = Budget::new(1 << 20);
+            let mut permit = budget.take(0).unwrap();
+            let mut copy = BodyCopy::default();
+            copy.take(&vec![7; length], 1 << 20, &mut permit).unwrap();
+            let mut bytes = Vec::new();
+            let packed = copy.pack(&mut bytes);
+            assert_eq!((packed.apart.is_some(), bytes.len() > length), (apart, !apart), "{length}");
+            let body = packed.unpack(&mut Sections::new(&bytes.into(), 0));
+            assert_eq!((&body.bytes[..], body.length, body.truncated), (&vec![7; length][..], length as u64, false));
+        }
     }
 
     proptest! {
@@ -78,7 +128,7 @@ mod tests {
                 prop_assert_eq!(budget.used(), copy.kept.capacity() as u64);
             }
             let total: usize = chunks.iter().sum();
-            let body = copy.into_body();
+            let body = body(copy);
             prop_assert_eq!(body.bytes.len(), total.min(limit));
             prop_assert_eq!((body.length, body.truncated), (total as u64, total > limit));
         }

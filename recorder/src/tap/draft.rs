@@ -152,12 +152,14 @@ impl Draft {
         let (ending, total) = self.ended.unwrap_or_else(|| (Ending::ClientAborted, self.started.elapsed()));
         let at = to.len();
         let head = self.head.pack(to);
+        let body = self.body.pack(to);
         sections::put_fields(to, &self.trailers);
         sections::put(to, &self.session);
         let response = self.response.map(|response| {
             let head = response.head.pack(to);
             sections::put_fields(to, &response.trailers);
-            PackedResponse { status: response.status, head, first_byte: response.first_byte, body: response.body }
+            let body = response.body.pack(to);
+            PackedResponse { status: response.status, head, first_byte: response.first_byte, body }
         });
         Packed {
             entry: self.entry,
@@ -169,7 +171,7 @@ impl Draft {
             sampled_at: self.sampled_at,
             at,
             head,
-            body: self.body,
+            body,
             whole: self.whole,
             response,
             ending,

@@ -8,9 +8,10 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use hyper::ext::Protocol;
-use umbra_common::exchange::{Body, Fields, HttpVersion, Request, Scheme};
+use umbra_common::exchange::{Fields, HttpVersion, Request, Scheme};
 use umbra_common::shadow_host;
 
+use super::copy::PackedBody;
 use super::mirrored;
 use super::sections::{self, Sections};
 use crate::edge::{HeadView, response_fields};
@@ -122,7 +123,9 @@ impl RequestHead {
 
 impl PackedHead {
     /// The request with its other parts.
-    pub(super) fn unpack(self, from: &mut Sections<'_>, scheme: Scheme, body: Body) -> Request {
+    ///
+    /// `is_whole`: whether the end of it has come.
+    pub(super) fn unpack(self, from: &mut Sections<'_>, scheme: Scheme, body: PackedBody, is_whole: bool) -> Request {
         let (method, mut target, version, authority, mut headers) = match self.form {
             PackedForm::Wire => {
                 let bytes = from.shared();
@@ -145,6 +148,9 @@ impl PackedHead {
                 (method, target, HttpVersion::Http2, authority, from.fields())
             }
         };
+        let mut body = body.unpack(from);
+        // Half a request looks like a whole one to whoever replays it.
+        body.truncated |= !is_whole;
         let trailers = from.fields();
         if self.unshadow {
             headers = mirrored::headers(&headers);
@@ -217,13 +223,15 @@ pub(crate) fn fields(map: &HeaderMap) -> Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tap::BodyCopy;
 
     /// As it comes out of a batch.
     fn request(head: RequestHead) -> Request {
         let mut bytes = Vec::new();
         let packed = head.pack(&mut bytes);
+        let body = BodyCopy::default().pack(&mut bytes);
         sections::put_fields(&mut bytes, &Fields::default());
-        packed.unpack(&mut Sections::new(&bytes.into(), 0), Scheme::Http, Body::default())
+        packed.unpack(&mut Sections::new(&bytes.into(), 0), Scheme::Http, body, true)
     }
 
     fn wire(head: &'static [u8], unshadow: bool) -> Request {

@@ -11,7 +11,7 @@ use umbra_common::ledger::{DropReason, Entry, RecordOutcome};
 use umbra_common::time::Timestamp;
 
 use super::budget::Permit;
-use super::copy::BodyCopy;
+use super::copy::PackedBody;
 use super::head::{PackedHead, PackedResponseHead};
 use super::sections::Sections;
 
@@ -27,11 +27,11 @@ pub(crate) struct Packed {
     pub(super) client: SocketAddr,
     pub(super) scheme: Scheme,
     pub(super) sampled_at: Fraction,
-    /// Where its sections begin: the head, the request's trailers, the session and, where there is a response, its head
-    /// and its trailers.
+    /// Where its sections begin: the head, a little body, the request's trailers, the session and, where there is a response,
+    /// its head, its trailers and its little body.
     pub(super) at: usize,
     pub(super) head: PackedHead,
-    pub(super) body: BodyCopy,
+    pub(super) body: PackedBody,
     /// Whether the request came to its end.
     pub(super) whole: bool,
     pub(super) response: Option<PackedResponse>,
@@ -45,7 +45,7 @@ pub(super) struct PackedResponse {
     pub(super) status: u16,
     pub(super) head: PackedResponseHead,
     pub(super) first_byte: Duration,
-    pub(super) body: BodyCopy,
+    pub(super) body: PackedBody,
 }
 
 impl Packed {
@@ -62,10 +62,7 @@ impl Packed {
         recorder: &Arc<str>,
     ) -> (Exchange, Entry<RecordOutcome>, Permit) {
         let mut sections = Sections::new(bytes, self.at);
-        let mut body = self.body.into_body();
-        // Half a request looks like a whole one to whoever replays it.
-        body.truncated |= !self.whole;
-        let request = self.head.unpack(&mut sections, self.scheme, body);
+        let request = self.head.unpack(&mut sections, self.scheme, self.body, self.whole);
         let session = sections.shared();
         let exchange = Exchange {
             id: self.id,
@@ -82,7 +79,7 @@ impl Packed {
                 status: response.status,
                 headers: response.head.unpack(&mut sections),
                 trailers: sections.fields(),
-                body: response.body.into_body(),
+                body: response.body.unpack(&mut sections),
                 first_byte: response.first_byte,
             }),
         };
