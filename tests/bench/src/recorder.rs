@@ -31,6 +31,10 @@ pub struct Options {
     /// Seconds that each row is loaded in each round.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub seconds: u32,
+    /// Seconds that each row is loaded before the first round, which are not in the figures: a broker that has just started compiles its
+    /// code for as long as it is new to it, on the same processors.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=600))]
+    pub warm_up: u32,
     /// Requests under way at once.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4000))]
     pub connections: u32,
@@ -80,6 +84,12 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
             measured.map(move |contender| Row { contender, work, loader, rounds: Vec::new() })
         })
         .collect();
+    if options.warm_up > 0 {
+        let load = Load { seconds: options.warm_up, ..load };
+        rounds::warm_up(&rows, load, dir.path(), stop, &|row| {
+            eprintln!("warm-up: {}, {}", row.contender.kind, row.work);
+        })?;
+    }
     rounds::run(&mut rows, options.rounds, load, dir.path(), stop, &|round, row| {
         eprintln!("round {round} of {}: {}, {}", options.rounds, row.contender.kind, row.work);
     })?;
@@ -94,9 +104,9 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     )?;
     writeln!(
         out,
-        "Medians of {} rounds of {} s, interleaved; {} requests under way: one on each HTTP/1.1 connection, {STREAMS} on \
+        "Medians of {} rounds of {} s, interleaved, after {} s of each row; {} requests under way: one on each HTTP/1.1 connection, {STREAMS} on \
          each HTTP/2 connection.\nWhat is said of two rows is the median of what the rounds say of them.\n",
-        options.rounds, options.seconds, options.connections
+        options.rounds, options.seconds, options.warm_up, options.connections
     )?;
     write!(out, "{}", report::text(&all))?;
     at_half_load(&contenders, &all, &upstream, (options.rounds, load), stop, out)?;

@@ -44,6 +44,15 @@ pub struct Round {
     pub dropped: u64,
 }
 
+/// Loads each row once, without counting: what starts cold does not do so in the figures. `tell` hears of each before it begins.
+pub fn warm_up(rows: &[Row<'_>], load: Load, dir: &Path, stop: &Stop, tell: &dyn Fn(&Row<'_>)) -> anyhow::Result<()> {
+    for row in rows {
+        tell(row);
+        one(row, load, dir, stop).with_context(|| format!("warm-up of {}", row.contender.kind))?;
+    }
+    Ok(())
+}
+
 /// Runs them all. `tell` hears of each before it begins.
 pub fn run(
     rows: &mut [Row<'_>],
