@@ -64,7 +64,7 @@ fn records_without_a_session_share_a_partition_for_a_moment_and_go_to_another_in
     let moment: Vec<_> = (0..200).map(|n| exchanges::get(at(n), "/moment")).collect();
     let began = Instant::now();
     appender.append(&mut of_session(b"", &moment, &tally));
-    let moments = began.elapsed().as_millis() as usize / 20 + 2;
+    let moments = began.elapsed().as_millis() as usize / 50 + 2;
     let until = began + DEADLINE;
     let (mut used, mut appended) = (BTreeSet::new(), 201);
     while used.len() <= 3 {

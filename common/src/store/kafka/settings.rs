@@ -53,8 +53,9 @@ const EVERY: [(&str, &str); 4] = [
 ];
 
 const WRITE: [(&str, &str); 8] = [
-    // What is sent at once takes a processor for as long as that needs: a longer linger saves no more, and shows in the live path.
-    ("linger.ms", "20"),
+    // Each request to a broker costs as much as many records do, here and there; what is sent at once takes a processor for as long
+    // as that needs, which shows in the live path. Shorter is dearer, and longer is slower for some.
+    ("linger.ms", "50"),
     // What is not confirmed by then is counted as lost. The slack around a window rests on it.
     ("message.timeout.ms", "10000"),
     ("acks", "1"),
@@ -62,7 +63,7 @@ const WRITE: [(&str, &str); 8] = [
     // The key's partition is the one that Kafka's own Java clients would choose.
     ("partitioner", "murmur2_random"),
     // Without a key, all of so many milliseconds share one: each partition that has something is a request of its own.
-    ("sticky.partitioning.linger.ms", "20"),
+    ("sticky.partitioning.linger.ms", "50"),
     // The recorder's own budget bounds the memory; librdkafka's limits are set out of its way.
     ("queue.buffering.max.kbytes", "2147483647"),
     ("queue.buffering.max.messages", "0"),
