@@ -21,6 +21,11 @@ impl Kafka {
         given.map_or_else(|| Self::Own(Broker::start()), |brokers| Self::Elsewhere(brokers.to_owned()))
     }
 
+    /// Whether it has just been started.
+    pub fn is_new(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
     /// The URL of a topic that nobody else has.
     pub fn topic(&self) -> String {
         topic_on(&self.brokers(), "umbra-bench", None).to_string()

@@ -22,6 +22,9 @@ use crate::{binary, machine, report};
 /// What is measured also where all would take too long.
 const IN_SHORT: [Kind; 3] = [Kind::UmbraOff, Kind::UmbraKafka, Kind::Nginx];
 
+/// A new broker is broken in for so many times what each row is warmed up.
+const BREAK_IN: u32 = 4;
+
 /// What to measure, and how long.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
@@ -31,8 +34,9 @@ pub struct Options {
     /// Seconds that each row is loaded in each round.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub seconds: u32,
-    /// Seconds that each row is loaded before the first round, which are not in the figures: a broker that has just started compiles its
-    /// code for as long as it is new to it, on the same processors.
+    /// Seconds that each row is loaded before the first round, which are not in the figures. A broker that was started for this has been
+    /// sent small requests for four times as long before: it compiles its code, on the same processors, until it has run some ten thousand
+    /// times, and most of it runs once for each request.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=600))]
     pub warm_up: u32,
     /// Requests under way at once.
@@ -66,6 +70,9 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
 
     let upstream = Upstream::start(dir.path())?;
     let stage = Stage { recorder: &recorder, upstream: &upstream, dir: dir.path() };
+    let load = Load { concurrency: options.connections, seconds: options.seconds };
+    let new = kafka.as_ref().filter(|kafka| kafka.is_new() && options.warm_up > 0);
+    let broken_in = new.map(|kafka| break_in(kafka, stage, &wrk, options.warm_up, stop)).transpose()?;
     let contenders: Vec<Contender> = kinds
         .iter()
         .map(|kind| {
@@ -74,7 +81,6 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         })
         .collect::<anyhow::Result<_>>()?;
 
-    let load = Load { concurrency: options.connections, seconds: options.seconds };
     let works = [(Work::Http1, Some(&wrk)), (Work::Http2, h2load.as_ref()), (Work::Large, Some(&wrk))];
     let mut rows: Vec<Row<'_>> = works
         .into_iter()
@@ -117,7 +123,8 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         writeln!(out, "The recorder: {}.", options.measured)?;
     }
     if let Some(kafka) = kafka {
-        writeln!(out, "Recorded to {kafka}.")?;
+        let before = broken_in.map(|seconds| format!("; small requests were sent to it for {seconds} s before"));
+        writeln!(out, "Recorded to {kafka}{}.", before.unwrap_or_default())?;
     }
     for kind in missing {
         writeln!(out, "{kind} was not measured: {} is not installed", kind.needs().unwrap_or("it"))?;
@@ -126,6 +133,17 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         writeln!(out, "HTTP/2 was not measured: h2load is not installed (apt-get install nghttp2-client)")?;
     }
     Ok(())
+}
+
+/// Has the broker run what it runs for each request some ten thousand times. For how many seconds that was done.
+fn break_in(kafka: &Kafka, stage: Stage<'_>, wrk: &Loader, warm_up: u32, stop: &Stop) -> anyhow::Result<u32> {
+    let load = Load { concurrency: 64, seconds: warm_up * BREAK_IN };
+    eprintln!("small requests to the broker for {} s", load.seconds);
+    let hasty = Contender::hasty(stage, kafka)?;
+    wrk.run(hasty.http1, Work::Http1.path(), load, stage.dir, stop)?;
+    let recorded = hasty.counts()?.unwrap_or_default().recorded;
+    ensure!(recorded > 0, "the broker has recorded none of the requests that were to warm it up");
+    Ok(load.seconds)
 }
 
 /// The latency that the recorder adds, beside nginx's, at half of the rate that it reached.

@@ -130,6 +130,14 @@ impl Contender {
         Ok(contender)
     }
 
+    /// A recorder that sends Kafka what it has without gathering it: some thousand requests to the broker in a second.
+    pub fn hasty(stage: Stage<'_>, kafka: &Kafka) -> anyhow::Result<Self> {
+        let Stage { recorder, upstream, dir } = stage;
+        let mut contender = umbra::start_hasty(&kafka.topic(), recorder, upstream.production, dir)?;
+        contender.running.answers(contender.http1)?;
+        Ok(contender)
+    }
+
     /// The recorder's ledger once it has settled; nothing for peers.
     pub fn counts(&self) -> anyhow::Result<Option<Counts>> {
         self.admin.map(Counts::settled).transpose()

@@ -24,8 +24,26 @@ pub(super) fn start(
     upstream: SocketAddr,
     dir: &Path,
 ) -> anyhow::Result<Contender> {
-    let (at, admin) = (free_address()?, free_address()?);
+    start_as(kind, (sample, store), Command::new(program), upstream, dir)
+}
+
+/// The same, which sends Kafka what it has without gathering it.
+pub(super) fn start_hasty(store: &str, program: &Path, upstream: SocketAddr, dir: &Path) -> anyhow::Result<Contender> {
+    let config = dir.join("hasty.toml");
+    std::fs::write(&config, "[store.kafka]\n\"linger.ms\" = \"0\"\n\"sticky.partitioning.linger.ms\" = \"0\"\n")?;
     let mut command = Command::new(program);
+    command.arg("--config").arg(config);
+    start_as(Kind::UmbraKafka, ("100%", store), command, upstream, dir)
+}
+
+fn start_as(
+    kind: Kind,
+    (sample, store): (&str, &str),
+    mut command: Command,
+    upstream: SocketAddr,
+    dir: &Path,
+) -> anyhow::Result<Contender> {
+    let (at, admin) = (free_address()?, free_address()?);
     command.args(["--workers", "1", "--sample", sample, "--store", store, "--max-connections", "20000"]).args([
         "--listen",
         &at.to_string(),
