@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use umbra_common::courtesy::take_short_turns;
 use umbra_common::exchange::{IdSource, Scheme};
 use umbra_common::ledger::{Ledger, RecordOutcome};
 
@@ -209,6 +210,7 @@ pub(crate) fn run(
     mut phase: watch::Receiver<Phase>,
     begun: &Begun,
 ) -> std::io::Result<()> {
+    take_short_turns();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     runtime.block_on(async {
         let worker = Worker::new(shared, batches);

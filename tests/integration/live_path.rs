@@ -1,8 +1,11 @@
 //! The live path never waits for the store: a store that is dead, silent or locked costs records, never requests.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use umbra_common::courtesy::take_short_turns;
 use umbra_common::store::StoreState;
 use umbra_tests::chaos::Mode;
 use umbra_tests::origin::{Answer, Origin};
@@ -12,6 +15,8 @@ use umbra_tests::replayer::replay;
 use umbra_tests::stores::TestStore;
 use umbra_tests::wait::{Gate, eventually};
 use umbra_tests::wire::{RawClient, RawResponse};
+
+use crate::running::Running;
 
 /// Sends so many requests, each of which must be answered by the origin.
 fn requests(client: &mut RawClient, count: usize) {
@@ -208,4 +213,37 @@ fn a_store_that_was_never_there_costs_a_bounded_drain() {
     let begin = std::time::Instant::now();
     recorder.drain();
     assert!(begin.elapsed() < Duration::from_secs(10), "a drain of 1 s took {:?}", begin.elapsed());
+}
+
+/// Of a thread, by its folder in /proc: its name, its niceness, and the nanoseconds of its turns on a processor, where the kernel tells.
+fn thread_at(folder: &Path) -> (String, i32, Option<u64>) {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    // proc(5): the name is field 2, in brackets, and niceness field 19.
+    let stat = read("stat");
+    let niceness = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().parse().unwrap();
+    let told = read("sched");
+    let turn = told.lines().find_map(|line| line.strip_prefix("se.slice")?.rsplit_once(' ')?.1.parse().ok());
+    (read("comm").trim().to_owned(), niceness, turn)
+}
+
+#[test]
+fn a_worker_goes_before_the_stores_threads_where_processors_are_short() {
+    let (origin, store) = (Origin::start(), TestStore::kafka());
+    let mut recorder = Running::start(&["--store", store.url(), "--upstream", &origin.url(), "--workers", "2"]);
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", recorder.program().pid())).unwrap();
+    let threads: Vec<_> = tasks.map(|task| thread_at(&task.unwrap().path())).collect();
+    let of = |name: &str| threads.iter().filter(|t| t.0.starts_with(name)).collect::<Vec<_>>();
+    let (workers, store, library) = (of("umbra-worker"), of("umbra-store"), of("rdk:"));
+    assert!(workers.len() == 2 && store.len() == 1 && !library.is_empty(), "{threads:?}");
+    let me = || thread_at(Path::new("/proc/thread-self"));
+    let (mine, short) =
+        thread::spawn(move || (me(), take_short_turns(), me())).join().map(|(a, (), b)| (a, b)).unwrap();
+    for worker in workers {
+        assert_eq!((worker.1, worker.2), (short.1, short.2), "{threads:?}");
+    }
+    for behind in store.into_iter().chain(library) {
+        assert!(behind.1 > short.1 && behind.2 == mine.2, "{threads:?}");
+    }
+    recorder.signal("TERM");
+    recorder.finish().expect(0);
 }
