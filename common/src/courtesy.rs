@@ -4,20 +4,40 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{getpriority_process, setpriority_process};
-use thread_priority::unix::{DeadlineFlags, set_thread_priority_and_policy};
-use thread_priority::{RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+use thread_priority::unix::{
+    DeadlineFlags, NormalThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
+use thread_priority::{RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy};
 
 /// A third of the others' weight: the store's threads get what is left of a processor, and that much in any case.
 const NICE: i32 = 5;
 /// The shortest turn that Linux gives.
 const TURN: Duration = Duration::from_micros(100);
 
-/// Lets the others go before this thread, and before those that it will start.
+/// Lets the others go before this thread, and before those that it will start: it has less weight, and when it is woken, it takes no
+/// processor from one that is running (`SCHED_BATCH`).
 pub fn give_way() {
     // Of Linux's threads each has a niceness of its own, and this is the caller's.
-    if let Err(error) = setpriority_process(None, NICE) {
-        tracing::debug!(%error, "the store's threads do not give way to others");
+    let niceness = getpriority_process(None).unwrap_or_default().max(NICE);
+    if let Err(error) = become_batch(niceness) {
+        tracing::debug!(%error, "the store's threads may take the processor of others when they are woken");
+        // What forbids the one need not forbid the other.
+        if let Err(error) = setpriority_process(None, niceness) {
+            tracing::debug!(%error, "the store's threads do not give way to others");
+        }
     }
+}
+
+/// sched_setscheduler(2) and setpriority(2).
+fn become_batch(niceness: i32) -> Result<(), thread_priority::Error> {
+    let batch = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+    // The crate knows a hundred steps of its own, of which two or three are a niceness each.
+    let step = (0..=u8::MAX)
+        .filter_map(|step| ThreadPriorityValue::try_from(step).ok())
+        .map(ThreadPriority::Crossplatform)
+        .find(|step| step.to_posix(batch) == Ok(niceness))
+        .ok_or(thread_priority::Error::Priority("no step of the crate's is that niceness"))?;
+    set_thread_priority_and_policy(thread_native_id(), step, batch)
 }
 
 /// Asks Linux (6.12 or later) for short turns on the processor: this thread, and those that it will start, are put on one sooner after they
@@ -59,13 +79,9 @@ pub fn courteously<T: Send>(work: impl FnOnce() -> T + Send) -> thread::Result<T
 mod tests {
     use super::*;
 
-    #[test]
-    fn threads_of_the_store_are_nice_and_others_stay_as_they_are() {
-        let before = getpriority_process(None).unwrap();
-        let inherited = courteously(|| thread::spawn(|| getpriority_process(None).unwrap()).join().unwrap());
-        assert_eq!(inherited.unwrap(), NICE.max(before));
-        assert_eq!(getpriority_process(None).unwrap(), before);
-    }
+    /// The number of `SCHED_BATCH`, as the kernel tells it.
+    const BATCH: &str = "3";
+
     /// What sched(7) says of the calling thread, and how long its turns are. None where the kernel does not tell.
     fn policy_and_turn() -> (Option<String>, Option<Duration>) {
         let told = std::fs::read_to_string("/proc/thread-self/sched").unwrap_or_default();
@@ -78,6 +94,26 @@ mod tests {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
         let mut numbers = release.split(['.', '-']).map(|n| n.trim().parse::<u32>().unwrap_or(0));
         (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 12)
+    }
+
+    #[test]
+    fn threads_of_the_store_are_nice_and_take_nobodys_processor_and_others_stay_as_they_are() {
+        let me = || (getpriority_process(None).unwrap(), policy_and_turn());
+        let (niceness, (policy, turn)) = me();
+        let inherited = courteously(|| thread::spawn(me).join().unwrap());
+        let batch = policy.clone().map(|_| BATCH.to_owned());
+        assert_eq!(inherited.unwrap(), (NICE.max(niceness), (batch, turn)));
+        assert_eq!(me(), (niceness, (policy, turn)));
+    }
+
+    #[test]
+    fn one_that_gives_way_already_gives_no_less() {
+        let niceness = thread::spawn(|| {
+            become_batch(NICE + 7).unwrap();
+            give_way();
+            getpriority_process(None).unwrap()
+        });
+        assert_eq!(niceness.join().unwrap(), NICE + 7);
     }
 
     #[test]

@@ -215,15 +215,29 @@ fn a_store_that_was_never_there_costs_a_bounded_drain() {
     assert!(begin.elapsed() < Duration::from_secs(10), "a drain of 1 s took {:?}", begin.elapsed());
 }
 
-/// Of a thread, by its folder in /proc: its name, its niceness, and the nanoseconds of its turns on a processor, where the kernel tells.
-fn thread_at(folder: &Path) -> (String, i32, Option<u64>) {
+/// A thread as /proc has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Thread {
+    name: String,
+    niceness: i32,
+    /// By its number in sched.h.
+    policy: u32,
+    /// The nanoseconds of its turns on a processor, where the kernel tells.
+    turn: Option<u64>,
+}
+
+fn thread_at(folder: &Path) -> Thread {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    // proc(5): the name is field 2, in brackets, and niceness field 19.
+    // proc(5): the name is field 2, in brackets, niceness field 19 and the policy field 41.
     let stat = read("stat");
-    let niceness = stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().parse().unwrap();
+    let behind_name: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     let told = read("sched");
-    let turn = told.lines().find_map(|line| line.strip_prefix("se.slice")?.rsplit_once(' ')?.1.parse().ok());
-    (read("comm").trim().to_owned(), niceness, turn)
+    Thread {
+        name: read("comm").trim().to_owned(),
+        niceness: behind_name[19 - 3].parse().unwrap(),
+        policy: behind_name[41 - 3].parse().unwrap(),
+        turn: told.lines().find_map(|line| line.strip_prefix("se.slice")?.rsplit_once(' ')?.1.parse().ok()),
+    }
 }
 
 #[test]
@@ -232,17 +246,20 @@ fn a_worker_goes_before_the_stores_threads_where_processors_are_short() {
     let mut recorder = Running::start(&["--store", store.url(), "--upstream", &origin.url(), "--workers", "2"]);
     let tasks = std::fs::read_dir(format!("/proc/{}/task", recorder.program().pid())).unwrap();
     let threads: Vec<_> = tasks.map(|task| thread_at(&task.unwrap().path())).collect();
-    let of = |name: &str| threads.iter().filter(|t| t.0.starts_with(name)).collect::<Vec<_>>();
+    let of = |name: &str| threads.iter().filter(|thread| thread.name.starts_with(name)).collect::<Vec<_>>();
     let (workers, store, library) = (of("umbra-worker"), of("umbra-store"), of("rdk:"));
     assert!(workers.len() == 2 && store.len() == 1 && !library.is_empty(), "{threads:?}");
     let me = || thread_at(Path::new("/proc/thread-self"));
     let (mine, short) =
         thread::spawn(move || (me(), take_short_turns(), me())).join().map(|(a, (), b)| (a, b)).unwrap();
     for worker in workers {
-        assert_eq!((worker.1, worker.2), (short.1, short.2), "{threads:?}");
+        assert_eq!(*worker, Thread { name: worker.name.clone(), ..short.clone() }, "{threads:?}");
     }
     for behind in store.into_iter().chain(library) {
-        assert!(behind.1 > short.1 && behind.2 == mine.2, "{threads:?}");
+        /// `SCHED_BATCH`: one that is woken takes no processor from another.
+        const BATCH: u32 = 3;
+        assert!(behind.niceness > short.niceness && behind.turn == mine.turn, "{threads:?}");
+        assert!(behind.policy == BATCH && mine.policy != BATCH, "{threads:?}");
     }
     recorder.signal("TERM");
     recorder.finish().expect(0);
