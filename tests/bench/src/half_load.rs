@@ -16,7 +16,7 @@ use umbra_tests::load::{Sample, percentile};
 
 use crate::load::Load;
 use crate::median::median;
-use crate::paced::PacedLoad;
+use crate::paced::{Paced, PacedLoad};
 use crate::stop::Stop;
 
 /// As plain as wrk's.
@@ -80,20 +80,54 @@ impl Way {
     }
 }
 
+/// How the load kept its times.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Punctuality {
+    /// Turns in which it was not before everything else on the processors.
+    waited: u32,
+    /// How often it was put on a processor a millisecond or more late.
+    late: u32,
+    /// For so long it ran.
+    time: Duration,
+}
+
 /// Loads the ways by turns, each for `rounds` times the load's seconds, at `rate` requests in a second over all connections.
-pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop) -> anyhow::Result<()> {
+pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop) -> anyhow::Result<Punctuality> {
     let Load { concurrency, seconds } = load;
     eprintln!("at {rate} requests/s, by turns");
+    let mut kept = Punctuality::default();
     for _ in 0..rounds * seconds * TURNS_A_SECOND {
         for way in &mut *ways {
             let paced = PacedLoad::start(way.at, concurrency, rate, REQUEST)?;
             stop.pass(WARM_UP + TURN)?;
-            let mut samples = paced.finish()?;
+            let Paced { mut samples, went_first, late } = paced.finish()?;
+            kept.waited += u32::from(!went_first);
+            kept.late += late;
+            kept.time += WARM_UP + TURN;
             samples.retain(|sample| (WARM_UP..WARM_UP + TURN).contains(&sample.due));
             way.add(samples);
         }
     }
-    Ok(())
+    Ok(kept)
+}
+
+impl fmt::Display for Punctuality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let late = f64::from(self.late) / self.time.as_secs_f64();
+        if self.waited == 0 {
+            write!(
+                f,
+                "The load went first on these processors (SCHED_FIFO), as one on a machine of its own would. {late:.1} times a second it was \
+                 late by a millisecond or more: then the machine stood still"
+            )
+        } else {
+            write!(
+                f,
+                "The load had to wait for processors like everything else, as it may not go first (SCHED_FIFO): it was late by a millisecond \
+                 or more {late:.1} times a second, and then sent together what was due"
+            )
+        }
+    }
 }
 
 /// What was measured, of which the first way is the straight one.
@@ -103,6 +137,8 @@ pub struct Report<'a> {
     pub rate: u32,
     /// The ways.
     pub ways: &'a [Way],
+    /// How the load kept its times.
+    pub kept: Punctuality,
 }
 
 impl fmt::Display for Report<'_> {
@@ -131,7 +167,7 @@ impl fmt::Display for Report<'_> {
                 way.failed()
             )?;
         }
-        Ok(())
+        writeln!(f, "  {}.", self.kept)
     }
 }
 
@@ -154,11 +190,18 @@ mod tests {
     #[test]
     fn what_a_way_adds_is_over_the_straight_one() {
         let ways = [way("straight", &[&[3], &[2], &[9]]), way("Umbra", &[&[4], &[4], &[5]])];
-        let text = Report { rate: 1000, ways: &ways }.to_string();
+        let kept = Punctuality { waited: 0, late: 6, time: Duration::from_secs(4) };
+        let text = Report { rate: 1000, ways: &ways, kept }.to_string();
         assert!(text.contains("medians of 3 tenths of a second"), "{text}");
         assert!(text.contains("straight: p50 3.00 ms, p99 3.00 ms (of all requests 3.00 ms)"), "{text}");
         assert!(text.contains("Umbra: p50 4.00 ms, p99 4.00 ms"), "{text}");
         assert!(text.contains("added p99 +1.00 ms (bound: 1), of all requests +1.00 ms; 0 failed"), "{text}");
+        assert!(
+            text.contains("went first on these processors (SCHED_FIFO)") && text.contains("1.5 times a second"),
+            "{text}"
+        );
+        let text = Report { rate: 1000, ways: &ways, kept: Punctuality { waited: 1, ..kept } }.to_string();
+        assert!(text.contains("had to wait for processors like everything else"), "{text}");
     }
 
     #[test]

@@ -161,7 +161,7 @@ fn at_half_load(
     let through = contenders.iter().filter(|c| c.kind.records() || c.kind == Kind::Nginx);
     let mut ways = vec![Way::new("straight to the upstream", upstream.production)];
     ways.extend(through.map(|c| Way::new(c.kind.to_string(), c.http1)));
-    half_load::measure(&mut ways, rate, rounds, load, stop)?;
-    write!(out, "\n{}", half_load::Report { rate, ways: &ways })?;
+    let kept = half_load::measure(&mut ways, rate, rounds, load, stop)?;
+    write!(out, "\n{}", half_load::Report { rate, ways: &ways, kept })?;
     Ok(())
 }
