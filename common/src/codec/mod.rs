@@ -9,7 +9,7 @@ mod v1;
 
 pub use envelope::CURRENT_VERSION;
 
-use crate::exchange::Exchange;
+use crate::exchange::{Body, Exchange};
 
 /// The most bytes a record may have. Two bodies of the largest `--body-limit` and their heads fit.
 pub const MAX_RECORD: usize = 192 << 20;
@@ -58,14 +58,15 @@ pub enum DecodeError {
 }
 
 /// The record of an exchange, in the current format, appended to `to`.
-pub fn encode_into(exchange: &Exchange, to: &mut Vec<u8>) {
+pub fn encode_into<B: AsRef<[u8]>, S: AsRef<str>>(exchange: &Exchange<B, S>, to: &mut Vec<u8>) {
     envelope::write(to);
     v1::encode(exchange, to);
 }
 
 /// The record of an exchange, in the current format.
-pub fn encode(exchange: &Exchange) -> Vec<u8> {
-    let bodies = exchange.request.body.bytes.len() + exchange.response.as_ref().map_or(0, |r| r.body.bytes.len());
+pub fn encode<B: AsRef<[u8]>, S: AsRef<str>>(exchange: &Exchange<B, S>) -> Vec<u8> {
+    let kept = |body: &Body<B>| body.bytes.as_ref().len();
+    let bodies = kept(&exchange.request.body) + exchange.response.as_ref().map_or(0, |r| kept(&r.body));
     let heads = exchange.request.headers.byte_len() + exchange.response.as_ref().map_or(0, |r| r.headers.byte_len());
     /// What the other fields and all lengths usually need.
     const REST: usize = 320;

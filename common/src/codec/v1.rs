@@ -26,14 +26,14 @@ const EIGHT_BYTES: u8 = 253;
 /// The most fields in one section; the recorder's own limit is far below.
 const MAX_FIELDS: u64 = 100_000;
 
-pub(super) fn encode(exchange: &Exchange, to: &mut Vec<u8>) {
+pub(super) fn encode<B: AsRef<[u8]>, S: AsRef<str>>(exchange: &Exchange<B, S>, to: &mut Vec<u8>) {
     let mut w = Writer(to);
     w.fixed(&exchange.id.to_bytes());
     w.number(exchange.arrival.as_nanos());
     w.address(exchange.client);
     let request = &exchange.request;
-    w.bytes(&request.method);
-    w.bytes(&request.target);
+    w.bytes(request.method.as_ref());
+    w.bytes(request.target.as_ref());
     w.byte(match request.version {
         HttpVersion::Http10 => 10,
         HttpVersion::Http11 => 11,
@@ -43,14 +43,14 @@ pub(super) fn encode(exchange: &Exchange, to: &mut Vec<u8>) {
         Scheme::Http => 0,
         Scheme::Https => 1,
     });
-    w.bytes(&request.authority);
+    w.bytes(request.authority.as_ref());
     w.fields(&request.headers);
     w.body(&request.body);
     w.fields(&request.trailers);
-    w.bytes(&exchange.session);
+    w.bytes(exchange.session.as_ref());
     w.number(u64::from(exchange.sampled_at.ppb()));
-    w.bytes(exchange.upstream.as_bytes());
-    w.bytes(exchange.recorder.as_bytes());
+    w.bytes(exchange.upstream.as_ref().as_bytes());
+    w.bytes(exchange.recorder.as_ref().as_bytes());
     w.byte(match exchange.ending {
         Ending::Complete => 0,
         Ending::ClientAborted => 1,
@@ -184,8 +184,8 @@ impl Writer<'_> {
         self.fixed(fields.as_written());
     }
 
-    fn body(&mut self, body: &Body) {
-        self.bytes(&body.bytes);
+    fn body(&mut self, body: &Body<impl AsRef<[u8]>>) {
+        self.bytes(body.bytes.as_ref());
         self.number(body.length);
         self.byte(u8::from(body.truncated));
     }

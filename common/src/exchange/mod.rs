@@ -20,8 +20,11 @@ use crate::fraction::Fraction;
 use crate::time::Timestamp;
 
 /// One request as it arrived and, where recorded, its response.
+///
+/// `B` are its byte strings and `S` the names of the two ends: shared, or borrowed from where they lie for as long as it takes to write a
+/// record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchange {
+pub struct Exchange<B = Bytes, S = Arc<str>> {
     /// Time-ordered, unique over recorders.
     pub id: ExchangeId,
     /// When the request's head had arrived, in nanoseconds since the epoch.
@@ -29,53 +32,53 @@ pub struct Exchange {
     /// The client's address, where it was known and not redacted.
     pub client: Option<SocketAddr>,
     /// The request before the proxy edited anything.
-    pub request: Request,
+    pub request: Request<B>,
     /// What groups requests of one client: a keyed digest, never the secret it came from. Empty where there is none.
-    pub session: Bytes,
+    pub session: B,
     /// The fraction this exchange was sampled at: one record stands for `1 / fraction` requests.
     pub sampled_at: Fraction,
     /// The upstream that the request went to, as configured.
-    pub upstream: Arc<str>,
+    pub upstream: S,
     /// The recorder instance that took it.
-    pub recorder: Arc<str>,
+    pub recorder: S,
     /// How the exchange ended.
     pub ending: Ending,
     /// From arrival to the end of the exchange (or to the moment it was recorded unfinished).
     pub total: Duration,
     /// What the client was answered, unless responses are not recorded or there was none.
-    pub response: Option<Response>,
+    pub response: Option<Response<B>>,
 }
 
 /// A request as received: nothing joined, re-ordered or normalised but field names, which are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct Request<B = Bytes> {
     /// The method token.
-    pub method: Bytes,
+    pub method: B,
     /// The request target in the form it came in: origin-, absolute-, authority- or asterisk-form (RFC 9112, 3.2).
-    pub target: Bytes,
+    pub target: B,
     /// The protocol version it came in.
     pub version: HttpVersion,
     /// The scheme the client used.
     pub scheme: Scheme,
     /// `Host` or `:authority`, as received.
-    pub authority: Bytes,
+    pub authority: B,
     /// The header section, in order.
     pub headers: Fields,
     /// The body, up to the recorder's limit.
-    pub body: Body,
+    pub body: Body<B>,
     /// The trailer section, in order.
     pub trailers: Fields,
 }
 
 /// The response that the client was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
+pub struct Response<B = Bytes> {
     /// The status code.
     pub status: u16,
     /// The header section as the upstream sent it, in order.
     pub headers: Fields,
     /// The body, where bodies are recorded; its true length in any case.
-    pub body: Body,
+    pub body: Body<B>,
     /// The trailer section, in order.
     pub trailers: Fields,
     /// From arrival to the response's head.
@@ -84,20 +87,20 @@ pub struct Response {
 
 /// A recorded body: the bytes that were kept, and how many there really were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Body {
+pub struct Body<B = Bytes> {
     /// What was kept: the whole body or, where [`truncated`](Self::truncated), its beginning.
-    pub bytes: Bytes,
+    pub bytes: B,
     /// The length that passed through, in bytes.
     pub length: u64,
     /// The body was longer than what was kept, or its end never came.
     pub truncated: bool,
 }
 
-impl Body {
+impl<B: AsRef<[u8]>> Body<B> {
     /// A body that was kept whole.
-    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+    pub fn whole(bytes: impl Into<B>) -> Self {
         let bytes = bytes.into();
-        Self { length: bytes.len() as u64, bytes, truncated: false }
+        Self { length: bytes.as_ref().len() as u64, bytes, truncated: false }
     }
 }
 

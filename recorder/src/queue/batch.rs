@@ -1,6 +1,5 @@
 //! What one hand-over carries.
 
-use bytes::Bytes;
 use umbra_common::ledger::DropReason;
 
 use crate::tap::{Draft, Packed};
@@ -53,8 +52,8 @@ impl Batch {
     }
 
     /// Its records, and the bytes that they lie in.
-    pub(crate) fn open(self) -> (Vec<Packed>, Bytes) {
-        (self.records, self.bytes.into())
+    pub(crate) fn open(self) -> (Vec<Packed>, Vec<u8>) {
+        (self.records, self.bytes)
     }
 
     /// Gives all of it up.

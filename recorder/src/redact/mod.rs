@@ -16,14 +16,14 @@ mod target;
 
 pub(crate) use pen::Redactions;
 
+use std::borrow::Cow;
 use std::fmt;
 
-use bytes::Bytes;
 use http::header::{COOKIE, HeaderName, SET_COOKIE};
 use umbra_common::config::{ConfigError, secret};
-use umbra_common::exchange::Exchange;
 
 use crate::rules::{Action, ClientAction, Floor, RedactText, RulesError, RulesText, pattern};
+use crate::tap::Unpacked;
 use body::BodyRules;
 use names::{Names, Sieve};
 use patterns::Patterns;
@@ -124,7 +124,7 @@ impl Redactor {
     }
 
     /// Takes them out of every part of an exchange.
-    pub(crate) fn redact(&self, exchange: &mut Exchange, redactions: &Redactions) {
+    pub(crate) fn redact(&self, exchange: &mut Unpacked<'_>, redactions: &Redactions) {
         let pen = Pen { key: self.key.as_ref(), redactions };
         self.client(&mut exchange.client, pen);
         self.session(&mut exchange.session);
@@ -144,13 +144,13 @@ impl Redactor {
     }
 
     /// A session is a digest by a key that everybody knows. With a key of one's own it says nothing more.
-    fn session(&self, session: &mut Bytes) {
+    fn session(&self, session: &mut Cow<'_, [u8]>) {
         match &self.key {
             Some(key) if !session.is_empty() => {
                 let length = session.len();
-                *session = Bytes::copy_from_slice(&key.digest(session)[..length.min(32)]);
+                *session = key.digest(session)[..length.min(32)].to_vec().into();
             }
-            None if self.hides_sessions => session.clear(),
+            None if self.hides_sessions => *session = Cow::default(),
             _ => {}
         }
     }

@@ -10,7 +10,6 @@ pub(crate) use receipt::StoreReceipt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use umbra_common::codec;
 use umbra_common::courtesy;
@@ -78,7 +77,7 @@ impl StoreThread {
         }
     }
 
-    fn record(&self, packed: Packed, bytes: &Bytes, redactor: &Redactor, now: Instant) -> Record<StoreReceipt> {
+    fn record(&self, packed: Packed, bytes: &[u8], redactor: &Redactor, now: Instant) -> Record<StoreReceipt> {
         let (mut exchange, entry, permit) = packed.unpack(bytes, &self.upstream, &self.recorder);
         redactor.redact(&mut exchange, &self.redactions);
         Record {

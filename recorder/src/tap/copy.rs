@@ -1,6 +1,7 @@
 //! The copy of one body: its beginning, and how long it was.
 
-use bytes::Bytes;
+use std::borrow::Cow;
+
 use umbra_common::exchange::Body;
 
 use super::budget::{NoRoom, Permit};
@@ -16,7 +17,7 @@ pub(crate) struct BodyCopy {
     length: u64,
 }
 
-/// Room is made, and charged, in steps of at least this many bytes.
+/// Where more comes than a first chunk, room is made, and charged, in steps of at least this many bytes.
 const STEP: usize = 1024;
 
 /// A copy up to this size lies in its batch like the sections of a head: less work than to give a block to another thread, which
@@ -38,8 +39,10 @@ impl BodyCopy {
         let keep = chunk.len().min(limit.saturating_sub(self.kept.len()));
         let needed = self.kept.len() + keep;
         if needed > self.kept.capacity() {
-            // Doubling keeps copying cheap; never beyond the limit, so that the charge is what is held.
-            let room = needed.max(self.kept.capacity() * 2).max(STEP).min(limit.max(needed));
+            // Most bodies are little and come at once. Else doubling keeps copying cheap; never beyond the limit, so that the
+            // charge is what is held.
+            let least = if self.kept.is_empty() { 0 } else { STEP.max(self.kept.capacity() * 2) };
+            let room = needed.max(least).min(limit.max(needed));
             permit.grow((room - self.kept.capacity()) as u64)?;
             self.kept.reserve_exact(room - self.kept.len());
         }
@@ -61,8 +64,8 @@ impl BodyCopy {
 
 impl PackedBody {
     /// As it is recorded.
-    pub(super) fn unpack(self, from: &mut Sections<'_>) -> Body {
-        let bytes = self.apart.map_or_else(|| from.shared(), Bytes::from);
+    pub(super) fn unpack<'a>(self, from: &mut Sections<'a>) -> Body<Cow<'a, [u8]>> {
+        let bytes: Cow<'a, [u8]> = self.apart.map_or_else(|| from.next().into(), Cow::from);
         let truncated = self.length > bytes.len() as u64;
         Body { bytes, length: self.length, truncated }
     }
@@ -75,10 +78,11 @@ mod tests {
     use proptest::prelude::*;
 
     /// As it comes out of a batch.
-    fn body(copy: BodyCopy) -> Body {
-        let mut bytes = b"before".to_vec();
-        let packed = copy.pack(&mut bytes);
-        packed.unpack(&mut Sections::new(&bytes.into(), 6))
+    fn body(copy: BodyCopy) -> Body<Vec<u8>> {
+        let mut block = b"before".to_vec();
+        let packed = copy.pack(&mut block);
+        let Body { bytes, length, truncated } = packed.unpack(&mut Sections::new(&block, 6));
+        Body { bytes: bytes.into_owned(), length, truncated }
     }
 
     #[test]
@@ -103,6 +107,17 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_comes_at_once_takes_no_more_than_it_is_and_one_that_does_not_has_room_for_more() {
+        let budget = Budget::new(1 << 20);
+        let mut permit = budget.take(0).unwrap();
+        let mut copy = BodyCopy::default();
+        for (chunk, held) in [(0, 0), (48, 48), (1, STEP), (STEP - 49, STEP), (1, 2 * STEP)] {
+            copy.take(&vec![7; chunk], 1 << 20, &mut permit).unwrap();
+            assert_eq!(budget.used(), held as u64, "{chunk}");
+        }
+    }
+
+    #[test]
     fn what_is_little_lies_in_the_batch_and_what_is_not_keeps_its_block() {
         for (length, apart) in [(0, false), (LITTLE, false), (LITTLE + 1, true)] {
             let budget = Budget::new(1 << 20);
@@ -112,7 +127,7 @@ mod tests {
             let mut bytes = Vec::new();
             let packed = copy.pack(&mut bytes);
             assert_eq!((packed.apart.is_some(), bytes.len() > length), (apart, !apart), "{length}");
-            let body = packed.unpack(&mut Sections::new(&bytes.into(), 0));
+            let body = packed.unpack(&mut Sections::new(&bytes, 0));
             assert_eq!((&body.bytes[..], body.length, body.truncated), (&vec![7; length][..], length as u64, false));
         }
     }

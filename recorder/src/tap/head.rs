@@ -1,8 +1,8 @@
 //! The head of a request as it is recorded: kept before anything is edited, taken apart by the store's thread.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::HeaderMap;
 use http::header::HOST;
 use http::request::Parts;
@@ -125,26 +125,32 @@ impl PackedHead {
     /// The request with its other parts.
     ///
     /// `is_whole`: whether the end of it has come.
-    pub(super) fn unpack(self, from: &mut Sections<'_>, scheme: Scheme, body: PackedBody, is_whole: bool) -> Request {
-        let (method, mut target, version, authority, mut headers) = match self.form {
+    pub(super) fn unpack<'a>(
+        self,
+        from: &mut Sections<'a>,
+        scheme: Scheme,
+        body: PackedBody,
+        is_whole: bool,
+    ) -> Request<Cow<'a, [u8]>> {
+        let (method, target, version, authority, mut headers) = match self.form {
             PackedForm::Wire => {
-                let bytes = from.shared();
+                let bytes = from.next();
                 // The guard let it through, so it is a head.
-                let view = HeadView::of(&bytes).unwrap_or_default();
+                let view = HeadView::of(bytes).unwrap_or_default();
                 let mut fields = Fields::with_capacity(USUAL_FIELDS, bytes.len());
                 let mut host = None;
                 for (name, value) in view.fields() {
                     fields.push(name, value);
                     if host.is_none() && name.eq_ignore_ascii_case(HOST.as_str().as_bytes()) {
-                        host = Some(bytes.slice_ref(value));
+                        host = Some(value);
                     }
                 }
                 let version = if view.is_11 { HttpVersion::Http11 } else { HttpVersion::Http10 };
-                (bytes.slice_ref(view.method), bytes.slice_ref(view.target), version, host, fields)
+                (view.method, view.target, version, host, fields)
             }
             PackedForm::Listed { has_authority } => {
-                let (method, target) = (from.shared(), from.shared());
-                let authority = has_authority.then(|| from.shared());
+                let (method, target) = (from.next(), from.next());
+                let authority = has_authority.then(|| from.next());
                 (method, target, HttpVersion::Http2, authority, from.fields())
             }
         };
@@ -152,16 +158,17 @@ impl PackedHead {
         // Half a request looks like a whole one to whoever replays it.
         body.truncated |= !is_whole;
         let trailers = from.fields();
+        let mut target = Cow::from(target);
         if self.unshadow {
             headers = mirrored::headers(&headers);
-            target = mirrored::target(&target).map_or(target, Bytes::from);
+            target = mirrored::target(&target).map_or(target, Cow::from);
         }
         let authority = match authority {
-            Some(authority) if self.unshadow => shadow_host::remove(&authority).into(),
-            Some(authority) => authority,
-            None => Bytes::copy_from_slice(headers.get(HOST.as_str()).unwrap_or_default()),
+            Some(authority) if self.unshadow => shadow_host::remove(authority).into(),
+            Some(authority) => authority.into(),
+            None => headers.get(HOST.as_str()).unwrap_or_default().to_vec().into(),
         };
-        Request { method, target, version, scheme, authority, headers, body, trailers }
+        Request { method: method.into(), target, version, scheme, authority, headers, body, trailers }
     }
 }
 
@@ -226,19 +233,19 @@ mod tests {
     use crate::tap::BodyCopy;
 
     /// As it comes out of a batch.
-    fn request(head: RequestHead) -> Request {
+    fn request(head: RequestHead) -> Request<Cow<'static, [u8]>> {
         let mut bytes = Vec::new();
         let packed = head.pack(&mut bytes);
         let body = BodyCopy::default().pack(&mut bytes);
         sections::put_fields(&mut bytes, &Fields::default());
-        packed.unpack(&mut Sections::new(&bytes.into(), 0), Scheme::Http, body, true)
+        packed.unpack(&mut Sections::new(bytes.leak(), 0), Scheme::Http, body, true)
     }
 
-    fn wire(head: &'static [u8], unshadow: bool) -> Request {
+    fn wire(head: &'static [u8], unshadow: bool) -> Request<Cow<'static, [u8]>> {
         request(RequestHead::wire(head.into(), unshadow))
     }
 
-    fn listed(builder: http::request::Builder, unshadow: bool) -> Request {
+    fn listed(builder: http::request::Builder, unshadow: bool) -> Request<Cow<'static, [u8]>> {
         request(RequestHead::listed(&builder.body(()).unwrap().into_parts().0, unshadow))
     }
 
@@ -267,7 +274,7 @@ mod tests {
         for (head, expected) in wire {
             let mut bytes = Vec::new();
             let packed = ResponseHead::new(&headers, head.as_bytes()).pack(&mut bytes);
-            let fields = packed.unpack(&mut Sections::new(&bytes.into(), 0));
+            let fields = packed.unpack(&mut Sections::new(&bytes, 0));
             assert_eq!(fields, expected.into_iter().collect());
         }
     }

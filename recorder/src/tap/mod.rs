@@ -16,7 +16,7 @@ pub(crate) use budget::{Budget, NoRoom, Permit, largest_record};
 pub(crate) use copy::BodyCopy;
 pub(crate) use draft::{DRAFT_BYTES, Draft, Limits};
 pub(crate) use head::RequestHead;
-pub(crate) use packed::Packed;
+pub(crate) use packed::{Packed, Unpacked};
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,10 +1,9 @@
 //! A finished record on its way to the store's thread.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use umbra_common::exchange::{Ending, Exchange, ExchangeId, Response, Scheme};
 use umbra_common::fraction::Fraction;
 use umbra_common::ledger::{DropReason, Entry, RecordOutcome};
@@ -39,6 +38,9 @@ pub(crate) struct Packed {
     pub(super) total: Duration,
 }
 
+/// An exchange that lies in its batch, but for what redaction has put in the place of something.
+pub(crate) type Unpacked<'a> = Exchange<Cow<'a, [u8]>, &'a str>;
+
 /// What a response is, without its sections.
 #[derive(Debug)]
 pub(super) struct PackedResponse {
@@ -55,15 +57,15 @@ impl Packed {
     }
 
     /// The exchange with what its receipt needs. `bytes`: those of its batch.
-    pub(crate) fn unpack(
+    pub(crate) fn unpack<'a>(
         self,
-        bytes: &Bytes,
-        upstream: &Arc<str>,
-        recorder: &Arc<str>,
-    ) -> (Exchange, Entry<RecordOutcome>, Permit) {
+        bytes: &'a [u8],
+        upstream: &'a str,
+        recorder: &'a str,
+    ) -> (Unpacked<'a>, Entry<RecordOutcome>, Permit) {
         let mut sections = Sections::new(bytes, self.at);
         let request = self.head.unpack(&mut sections, self.scheme, self.body, self.whole);
-        let session = sections.shared();
+        let session = sections.next().into();
         let exchange = Exchange {
             id: self.id,
             arrival: self.arrival,
@@ -71,8 +73,8 @@ impl Packed {
             request,
             session,
             sampled_at: self.sampled_at,
-            upstream: Arc::clone(upstream),
-            recorder: Arc::clone(recorder),
+            upstream,
+            recorder,
             ending: self.ending,
             total: self.total,
             response: self.response.map(|response| Response {

@@ -2,7 +2,6 @@
 //!
 //! In memory only, between two threads of one process: what is read is what was written.
 
-use bytes::Bytes;
 use umbra_common::exchange::Fields;
 
 /// The bytes of a length or a count.
@@ -32,20 +31,14 @@ fn put_number(to: &mut Vec<u8>, number: u32) {
 /// Gives them again, in their order.
 #[derive(Debug)]
 pub(super) struct Sections<'a> {
-    bytes: &'a Bytes,
+    bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Sections<'a> {
     /// Those that begin at `at`.
-    pub(super) fn new(bytes: &'a Bytes, at: usize) -> Self {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at }
-    }
-
-    /// The next, sharing the block that it lies in.
-    pub(super) fn shared(&mut self) -> Bytes {
-        let section = self.next();
-        if section.is_empty() { Bytes::new() } else { self.bytes.slice_ref(section) }
     }
 
     /// The next, which is one of fields.
@@ -85,10 +78,9 @@ mod tests {
                 put(&mut bytes, word);
                 put_fields(&mut bytes, &fields);
             }
-            let bytes = Bytes::from(bytes);
             let mut sections = Sections::new(&bytes, 6);
             for word in &words {
-                prop_assert_eq!(&sections.shared()[..], &word[..]);
+                prop_assert_eq!(sections.next(), &word[..]);
                 prop_assert_eq!(sections.fields(), fields.clone());
             }
         }

@@ -2,6 +2,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderMap, Request, Response};
+use umbra_common::codec;
 use umbra_common::exchange::{Ending, Exchange};
 use umbra_common::ledger::{Ledger, RecordOutcome};
 
@@ -57,9 +58,9 @@ impl Bench {
         for batch in self.queue.try_iter() {
             let (records, bytes) = batch.open();
             for record in records {
-                let (exchange, entry, _permit) = record.unpack(&bytes, &"up".into(), &"me".into());
+                let (exchange, entry, _permit) = record.unpack(&bytes, "up", "me");
                 entry.end(RecordOutcome::Recorded);
-                exchanges.push(exchange);
+                exchanges.push(codec::decode(&codec::encode(&exchange)).unwrap());
             }
         }
         exchanges

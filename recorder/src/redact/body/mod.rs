@@ -5,6 +5,8 @@ mod json;
 mod multipart;
 mod pointer;
 
+use std::borrow::Cow;
+
 use umbra_common::exchange::{Body, Fields};
 
 use super::names::Names;
@@ -57,7 +59,7 @@ impl BodyRules {
     }
 
     /// Takes the secrets out of a body, or the body out of the record where they cannot be found.
-    pub(super) fn redact(&self, headers: &Fields, body: &mut Body, pen: Pen<'_>) {
+    pub(super) fn redact(&self, headers: &Fields, body: &mut Body<Cow<'_, [u8]>>, pen: Pen<'_>) {
         if self.is_empty() || body.bytes.is_empty() {
             return;
         }
@@ -67,13 +69,18 @@ impl BodyRules {
             Ok(Some(redacted)) => *body = Body::whole(redacted),
             Err(why) => {
                 pen.redactions.dropped(why);
-                body.bytes.clear();
+                body.bytes = Cow::default();
                 body.truncated = true;
             }
         }
     }
 
-    fn redacted(&self, headers: &Fields, body: &Body, pen: Pen<'_>) -> Result<Option<Vec<u8>>, BodyDrop> {
+    fn redacted(
+        &self,
+        headers: &Fields,
+        body: &Body<Cow<'_, [u8]>>,
+        pen: Pen<'_>,
+    ) -> Result<Option<Vec<u8>>, BodyDrop> {
         let kind = Kind::of(headers.get("content-type"));
         if !self.concern(&kind) {
             return Ok(None);

@@ -204,7 +204,7 @@ fn a_body_that_cannot_be_decoded_is_dropped() {
 fn the_beginning_of_a_body_is_not_kept_where_a_rule_concerns_it() {
     let redactions = Redactions::default();
     let cut = |kind: &str| {
-        let mut body = Body { bytes: "{\"a\":\"1234-56".into(), length: 99, truncated: true };
+        let mut body = Body { bytes: b"{\"a\":\"1234-56".into(), length: 99, truncated: true };
         let headers = [("content-type", kind)].into_iter().collect();
         rules().redact(&headers, &mut body, Pen { key: None, redactions: &redactions });
         (body.bytes.len(), body.length, body.truncated)
