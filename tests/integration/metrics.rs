@@ -20,7 +20,7 @@ const MOVED_ELSEWHERE: [(&str, &str); 9] = [
     ("umbra_recorder_accept_failures_", "it takes a process without file descriptors: edge"),
     ("umbra_recorder_connections_ended_", "edge"),
     ("umbra_recorder_http2_", "edge"),
-    ("umbra_recorder_queue_batches", "it is empty within 5 ms: faults"),
+    ("umbra_recorder_queue_batches", "it is empty within 20 ms: faults"),
     ("umbra_recorder_spool_", "spooling"),
     ("umbra_recorder_store_up", "it is 0 while the store is down: store_faults"),
     ("umbra_recorder_tunnel", "tunnels"),

@@ -20,9 +20,9 @@ use umbra_common::ledger::DropReason;
 
 use crate::tap::Draft;
 
-/// How long a record waits for others. The shorter, the oftener the store's thread takes a worker's processor and what is in its cache;
-/// the longer, the longer is the work that it then has at once, and a worker's request may wait for it where processors are short.
-const HAND_OVER: Duration = Duration::from_millis(5);
+/// How long a record waits for others. The shorter, the oftener the store's thread is woken and finds a cold cache; the longer, the
+/// longer is the work that it then has at once. No worker waits for that: the thread gives way ([`umbra_common::courtesy`]).
+const HAND_OVER: Duration = Duration::from_millis(20);
 /// Batches that may wait for the store's thread, over all workers: some seconds of traffic.
 const WAITING_BATCHES: usize = 8192;
 

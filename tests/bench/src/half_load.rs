@@ -24,7 +24,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 /// What one turn measures.
 const TURN: Duration = Duration::from_millis(500);
-/// What one percentile is of. A multiple of what proxies do by the clock: records are handed over each 5 ms, and sent each 50.
+/// What one percentile is of. A multiple of what proxies do by the clock: records are handed over each 20 ms, and sent each 50.
 const STRETCH: Duration = Duration::from_millis(100);
 /// Before it: connections are made, and whatever a first request costs.
 const WARM_UP: Duration = Duration::from_millis(200);
