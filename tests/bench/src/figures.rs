@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::contender::Kind;
-use crate::median::median;
+use crate::median::{Spread, median};
 use crate::rounds::Round;
 use crate::work::Work;
 
@@ -66,8 +66,8 @@ impl Figures {
     }
 
     /// How much more CPU per request this takes than `without`, in microseconds. Noise can make it negative.
-    pub fn cpu_over(&self, without: &Self) -> Option<f64> {
-        median(self.beside(without).map(|(own, without)| (own - without) * 1e6))
+    pub fn cpu_over(&self, without: &Self) -> Option<Spread> {
+        Spread::of(self.beside(without).map(|(own, without)| (own - without) * 1e6))
     }
 
     /// The CPU per request of both in each round, in seconds.
@@ -105,7 +105,7 @@ mod tests {
         let umbra = figures(Kind::UmbraKafka, Work::Http2, &[20]);
         assert_eq!(umbra.cpu_ratio(Kind::Nginx, &all), Some(0.5));
         assert_eq!(umbra.cpu_ratio(Kind::Envoy, &all), None);
-        assert!((umbra.cpu_over(&all[0]).unwrap() - 10.0).abs() < 1e-6);
+        assert!((umbra.cpu_over(&all[0]).unwrap().median - 10.0).abs() < 1e-6);
     }
 
     #[test]
@@ -113,7 +113,8 @@ mod tests {
         // The machine became slower from round to round.
         let nginx = figures(Kind::Nginx, Work::Http1, &[10, 20, 40]);
         let umbra = figures(Kind::UmbraKafka, Work::Http1, &[15, 24, 40]);
-        assert!((umbra.cpu_over(&nginx).unwrap() - 4.0).abs() < 1e-6);
+        let over = umbra.cpu_over(&nginx).unwrap();
+        assert!((over.low - 2.0).abs() < 1e-6 && (over.median - 4.0).abs() < 1e-6 && (over.high - 4.5).abs() < 1e-6);
         assert!((umbra.cpu_ratio(Kind::Nginx, &[nginx]).unwrap() - 1.2).abs() < 1e-6);
     }
 }

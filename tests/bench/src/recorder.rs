@@ -45,6 +45,9 @@ pub struct Options {
     /// Measure only these.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub only: Vec<Kind>,
+    /// Measure them under these loads alone. More rounds fit into the same time, and a machine that is disturbed takes many.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub loads: Vec<Work>,
     /// Which recorder.
     #[command(flatten)]
     pub measured: Measured,
@@ -84,6 +87,7 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     let works = [(Work::Http1, Some(&wrk)), (Work::Http2, h2load.as_ref()), (Work::Large, Some(&wrk))];
     let mut rows: Vec<Row<'_>> = works
         .into_iter()
+        .filter(|(work, _)| options.loads.is_empty() || options.loads.contains(work))
         .filter_map(|(work, loader)| Some((work, loader?)))
         .flat_map(|(work, loader)| {
             let measured = contenders.iter().filter(move |c| work != Work::Large || IN_SHORT.contains(&c.kind));

@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use crate::contender::Kind;
 use crate::figures::Figures;
+use crate::median::Spread;
 use crate::work::Work;
 
 /// One rule under the header, one under the last row.
@@ -70,14 +71,16 @@ fn derived(all: &[Figures]) -> Vec<String> {
     let mut lines = Vec::new();
     for work in Work::ALL {
         let find = |kind| all.iter().find(|f| f.kind == kind && f.work == work);
-        for (kind, bound) in [(Kind::UmbraKafka, " (bound: 4)"), (Kind::UmbraSqlite, "")] {
+        for (kind, bound) in [(Kind::UmbraKafka, "bound: 4; "), (Kind::UmbraSqlite, "")] {
             let Some(recording) = find(kind) else { continue };
             if let Some(own) = find(Kind::UmbraOff).and_then(|off| recording.cpu_over(off)) {
                 // A time says as much of the machine: a peer's in the same minutes is what it can be held against.
-                let part = find(Kind::Nginx).map(|peer| own / micros(peer.cpu));
+                let part = find(Kind::Nginx).map(|peer| own.median / micros(peer.cpu));
                 let part = part.map_or_else(String::new, |part| format!(", {part:.2} × what nginx takes for one"));
+                let Spread { median, low, high } = own;
                 lines.push(format!(
-                    "{work}: {kind}: the recording itself costs {own:.2} µs of CPU per request{bound}{part}"
+                    "{work}: {kind}: the recording itself costs {median:.2} µs of CPU per request ({bound}half of the rounds: {low:.2} to \
+                     {high:.2}){part}"
                 ));
             }
             let peers = [(Kind::Nginx, 1.6), (Kind::Envoy, 0.65)].into_iter().filter_map(|(peer, bound)| {
@@ -142,7 +145,7 @@ mod tests {
         let text = text(&all);
         assert!(
             text.contains(
-                "Umbra, 100 % to Kafka: the recording itself costs 2.00 µs of CPU per request (bound: 4), 0.17 × what nginx takes for one"
+                "Umbra, 100 % to Kafka: the recording itself costs 2.00 µs of CPU per request (bound: 4; half of the rounds: 2.00 to 2.00), 0.17 × what nginx takes for one"
             ),
             "{text}"
         );

@@ -3,13 +3,14 @@
 use std::fmt;
 
 /// A kind of load. Each is a line of its own for each proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Work {
     /// HTTP/1.1, answers of 48 bytes.
     Http1,
     /// HTTP/2, answers of 48 bytes.
     Http2,
     /// HTTP/1.1, answers of 64 KiB.
+    #[value(name = "64k")]
     Large,
 }
 
