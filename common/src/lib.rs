@@ -3,7 +3,8 @@
 //! Read in this order: [`exchange`] is the unit of everything, [`codec`] turns it into the bytes that are kept for ever,
 //! [`store`] keeps them, [`ledger`] says where each one ended. The rest are small values that both command lines
 //! speak: [`time`], [`rate`], [`fraction`], [`size`] (read as plain numbers by [`decimal`]) and [`shadow_host`]. [`provenance`] names who recorded, [`probe`] asks whether it is ready. [`dial`]
-//! makes connections: names, addresses, TLS. [`courtesy`] lets threads of the store give way.
+//! makes connections: names, addresses, TLS. [`courtesy`] lets threads of the store give way. [`unprocessed`] reads what HTTP/2
+//! peers say of requests that they have not looked at.
 //!
 //! This crate knows no HTTP server and no HTTP client.
 
@@ -24,3 +25,4 @@ pub mod shadow_host;
 pub mod size;
 pub mod store;
 pub mod time;
+pub mod unprocessed;

@@ -193,6 +193,12 @@ impl Collector for Reader {
         family(&mut to, "tunnel_bytes", "Bytes through tunnels, up to the origin or down to clients", "way", ways)?;
         let total = view.shared.meters.total();
         let (bytes, seconds) = (Some(&Unit::Bytes), Some(&Unit::Seconds));
+        ConstCounter::new(total.sent_again).encode(to.encode_descriptor(
+            "upstream_sent_again",
+            "Requests that the upstream had not looked at, sent to it again",
+            None,
+            MetricType::Counter,
+        )?)?;
         counter(&mut to, "request_body", "Bytes of requests' bodies that came from clients", bytes, total.received)?;
         counter(&mut to, "response_body", "Bytes of responses' bodies that went to clients", bytes, total.sent)?;
         let help = "From a request's head to the response's: what the recorder took, without the origin's part";

@@ -112,6 +112,7 @@ impl Worker {
         let config = &shared.config;
         let outbox = Outbox::new(batches);
         let deadlines = Deadlines::new();
+        let meter = shared.meters.one();
         Rc::new(Self {
             ledger: Arc::clone(&shared.ledger),
             budget: Arc::clone(&shared.budget),
@@ -121,17 +122,18 @@ impl Worker {
             tls: shared.tls.clone(),
             sampler: Sampler::new(config.sample.by.clone()),
             rules: RulesView::new(&shared.rules),
-            meter: shared.meters.one(),
             ids: RefCell::new(IdSource::new()),
             provenance: umbra_common::provenance::word(&config.instance, &config.upstream_name()),
             taps: Taps::new(Rc::clone(&outbox)),
             way: match &config.mode {
                 Mode::Forward(upstream) => {
-                    let timeout = config.upstream_timeout;
-                    Way::Forward(Forwarder::new(upstream.clone(), &config.dialing, timeout, Rc::clone(&deadlines)))
+                    let (timeout, deadlines) = (config.upstream_timeout, Rc::clone(&deadlines));
+                    let meter = Arc::clone(&meter);
+                    Way::Forward(Forwarder::new(upstream.clone(), &config.dialing, timeout, deadlines, meter))
                 }
                 Mode::Sink => Way::Sink,
             },
+            meter,
             closing: Rc::default(),
             tunnels: Tunnels::new(config.tunnel_timeout, Rc::clone(&deadlines), Arc::clone(&shared.counters)),
             deadlines,

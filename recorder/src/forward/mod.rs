@@ -27,6 +27,7 @@ pub(crate) use upgrade::Asked;
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -42,6 +43,7 @@ use crate::answer::grpc_kind;
 use crate::config::{Dialing, Protocol, Upstream};
 use crate::deadlines::{Deadlines, Elapsed};
 use crate::edge::{Arrived, takes_interim};
+use crate::metrics::Meter;
 use crate::tap::Tap;
 use connect::Connector;
 use expect::Gate;
@@ -78,10 +80,16 @@ pub(crate) struct Sender<'a> {
 }
 
 impl Forwarder {
-    pub(crate) fn new(upstream: Upstream, dialing: &Dialing, timeout: Duration, deadlines: Rc<Deadlines>) -> Self {
+    pub(crate) fn new(
+        upstream: Upstream,
+        dialing: &Dialing,
+        timeout: Duration,
+        deadlines: Rc<Deadlines>,
+        meter: Arc<Meter>,
+    ) -> Self {
         let connector = Connector::new(&upstream, dialing);
         let http1 = http1::Pool::new(Rc::clone(&connector), Rc::clone(&deadlines));
-        let http2 = http2::Channel::new(Rc::clone(&connector));
+        let http2 = http2::Channel::new(Rc::clone(&connector), meter);
         Self { upstream, connector, http1, http2, timeout, deadlines }
     }
 

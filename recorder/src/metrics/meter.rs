@@ -13,6 +13,7 @@ pub(crate) struct Meter {
     origin: Histogram,
     received: AtomicU64,
     sent: AtomicU64,
+    sent_again: AtomicU64,
 }
 
 impl Meter {
@@ -30,6 +31,11 @@ impl Meter {
     /// So many bytes of a response's body went.
     pub(crate) fn sent(&self, bytes: usize) {
         add(&self.sent, bytes as u64);
+    }
+
+    /// A request that the upstream had not looked at went to it once more.
+    pub(crate) fn sent_again(&self) {
+        add(&self.sent_again, 1);
     }
 }
 
@@ -52,6 +58,7 @@ impl Meters {
             total.origin.add(&meter.origin);
             total.received += meter.received.load(Ordering::Relaxed);
             total.sent += meter.sent.load(Ordering::Relaxed);
+            total.sent_again += meter.sent_again.load(Ordering::Relaxed);
         }
         total
     }
@@ -64,4 +71,5 @@ pub(super) struct Total {
     pub(super) origin: Sum,
     pub(super) received: u64,
     pub(super) sent: u64,
+    pub(super) sent_again: u64,
 }

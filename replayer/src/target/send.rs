@@ -10,6 +10,7 @@ use hyper::client::conn::TrySendError;
 use tokio::time::{Instant as Deadline, timeout_at};
 use umbra_common::dial::DialError;
 use umbra_common::ledger::SendFailure;
+use umbra_common::unprocessed::{h2_of, is_unprocessed};
 
 use super::connect::{ConnectError, Connections};
 use super::shadow::grpc_status;
@@ -48,13 +49,9 @@ impl SendError {
         }
     }
 
-    /// Whether the target says that it has not looked at the request, which may then be sent again (RFC 9113, 6.8 and 8.7):
-    /// its stream lies beyond the last one that a goodbye names, or was refused. Of streams up to that one, hyper says that
-    /// they broke.
+    /// Whether the target says that it has not looked at the request, which may then be sent again.
     fn is_unprocessed(&self) -> bool {
-        let Self::Http(error) = self else { return false };
-        h2_of(error)
-            .is_some_and(|h2| h2.is_remote() && (h2.is_go_away() || h2.reason() == Some(h2::Reason::REFUSED_STREAM)))
+        matches!(self, Self::Http(error) if is_unprocessed(error))
     }
 
     /// Whether time was what failed, with the request under way.
@@ -65,10 +62,6 @@ impl SendError {
 
 fn kind_of(error: &hyper::Error) -> SendFailure {
     if error.is_parse() || is_h2_protocol_error(error) { SendFailure::Protocol } else { SendFailure::Broken }
-}
-
-fn h2_of(error: &hyper::Error) -> Option<&h2::Error> {
-    std::error::Error::source(error)?.downcast_ref()
 }
 
 fn is_h2_protocol_error(error: &hyper::Error) -> bool {

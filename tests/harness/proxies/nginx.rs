@@ -1,4 +1,4 @@
-//! nginx, with its mirror module.
+//! nginx, with its mirror module, or as an origin.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,6 +25,14 @@ impl Proxy {
     pub fn nginx_shadow(service: SocketAddr) -> Self {
         let places = |at| [("listen 8090", at), (SERVICE, service.to_string())];
         Self::nginx(|at| deployed::text_with("proxies/nginx/shadow-host.conf", &places(format!("listen {at}"))))
+    }
+
+    /// nginx as an origin by HTTP/2 without TLS, which answers so many requests on a connection, and then says goodbye.
+    #[track_caller]
+    pub fn nginx_that_ends_connections_after(requests: u32) -> Self {
+        Self::nginx(|at| {
+            format!("server {{ listen {at} http2; keepalive_requests {requests}; location / {{ return 200 hello; }} }}")
+        })
     }
 
     #[track_caller]

@@ -11,10 +11,11 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use umbra_common::dial::Connection;
 
+use super::again::Outgoing;
 use super::heard::Heard;
 use crate::accept::LocalExecutor;
+use crate::forward::Failure;
 use crate::forward::connect::{Connector, Place};
-use crate::forward::{Failure, RequestBody};
 
 /// A connection with streams on which nothing comes is asked for a sign of life after this time, and given up as long
 /// after. Below 5 minutes gRPC servers take it for abuse (`too_many_pings`); a dead host is noticed by TCP's own
@@ -33,7 +34,7 @@ const LARGEST_HEAD: u32 = 256 << 10;
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) sender: SendRequest<Outgoing>,
     place: Place,
     /// How many streams the upstream takes at once.
     most: Rc<Cell<usize>>,

@@ -1,5 +1,6 @@
 //! HTTP/2 to the upstream: as few connections as its limit of streams allows, shared by all requests of one worker.
 
+mod again;
 mod heard;
 mod line;
 
@@ -15,9 +16,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use tokio::sync::Notify;
 use umbra_common::dial::DialError;
+use umbra_common::unprocessed::is_unprocessed;
 
 use super::connect::Connector;
 use super::{Failure, RequestBody};
+use crate::metrics::Meter;
+use again::{Copy, Outgoing};
 use line::Line;
 
 /// More connections of one worker are not made; then requests wait for streams to end.
@@ -32,7 +36,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// An upstream that did not agree to HTTP/2 is asked again after so long: it may be another release by then.
 const DECLINED: Duration = Duration::from_secs(60);
 
-/// A request that no connection has taken is tried so often: connections may be ending one after the other.
+/// A request that no connection has taken, or that nobody has looked at, is tried so often: connections may be ending one after
+/// the other.
 const MOST_TRIES: usize = 4;
 
 /// One worker's connections.
@@ -50,10 +55,11 @@ pub(super) struct Channel {
     changed: Notify,
     /// Whether the upstream has said that it takes extended CONNECT (RFC 8441, 3).
     takes_connect: Rc<Cell<bool>>,
+    meter: Arc<Meter>,
 }
 
 /// A place for a request: a sender, and the stream that it stands for.
-type Slot = (SendRequest<RequestBody>, Stream);
+type Slot = (SendRequest<Outgoing>, Stream);
 
 enum Turn {
     Send(Slot),
@@ -63,7 +69,7 @@ enum Turn {
 }
 
 impl Channel {
-    pub(super) fn new(connector: Rc<Connector>) -> Rc<Self> {
+    pub(super) fn new(connector: Rc<Connector>, meter: Arc<Meter>) -> Rc<Self> {
         Rc::new(Self {
             connector,
             lines: RefCell::default(),
@@ -74,6 +80,7 @@ impl Channel {
             declined_until: Cell::new(None),
             changed: Notify::new(),
             takes_connect: Rc::default(),
+            meter,
         })
     }
 
@@ -100,20 +107,33 @@ impl Channel {
     /// Sends a request as a stream of a connection that has room.
     pub(super) async fn send(
         &self,
-        mut request: Box<Request<RequestBody>>,
+        request: Box<Request<RequestBody>>,
     ) -> Result<(Response<Incoming>, Stream), Failure> {
+        let mut request = Box::new(request.map(Outgoing::new));
+        let copy = Copy::of(&request);
         let mut tries = 1;
         loop {
             let (mut sender, stream) = self.slot().await?;
-            match sender.try_send_request(*request).await {
+            let mut error = match sender.try_send_request(*request).await {
                 Ok(response) => return Ok((response, stream)),
-                Err(mut error) => match error.take_message() {
-                    // It never left: the connection was just ending, as with GOAWAY.
-                    Some(unsent) if tries < MOST_TRIES => (*request, tries) = (unsent, tries + 1),
-                    _ => return Err(Failure::Broken(error.into_error())),
-                },
-            }
+                Err(error) => error,
+            };
+            // What it gives back never left: the connection was just ending.
+            let (unsent, error) = (error.take_message(), error.into_error());
+            let back = match unsent {
+                _ if tries == MOST_TRIES => None,
+                None => self.once_more(&error, &copy),
+                unsent => unsent,
+            };
+            let Some(back) = back else { return Err(Failure::Broken(error)) };
+            (request, tries) = (Box::new(back), tries + 1);
         }
+    }
+
+    /// A request that an attempt failed with, where the upstream has not looked at it.
+    fn once_more(&self, error: &hyper::Error, copy: &Copy) -> Option<Request<Outgoing>> {
+        let again = is_unprocessed(error).then(|| copy.again()).flatten();
+        again.inspect(|_| self.meter.sent_again())
     }
 
     /// A place for a request.

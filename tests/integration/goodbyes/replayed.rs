@@ -1,129 +1,25 @@
-//! HTTP/2 targets that leave, or refuse, with requests under way: what they have not looked at is sent again, nothing else is.
+//! The replayer's targets.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use umbra_common::exchange::Exchange;
 use umbra_common::ledger::Snapshot;
 use umbra_common::time::Timestamp;
 use umbra_tests::exchanges;
-use umbra_tests::frames::kind::{DATA, GOAWAY, HEADERS, RST_STREAM};
-use umbra_tests::frames::{END_HEADERS, END_STREAM, block, frame, settings};
+use umbra_tests::frames::settings;
 use umbra_tests::replayer::replay;
 use umbra_tests::stores::TestStore;
 
-const COUNT: usize = 6;
-const REFUSED_STREAM: u32 = 7;
-/// No goodbye is meant by it yet: any stream may still be looked at (RFC 9113, 6.8).
-const ANY_STREAM: u32 = (1 << 31) - 1;
+use super::{ANY_STREAM, CANCEL, COUNT, each_once, goodbye, target, target_that_greets};
 
 /// Requests that say in their bodies which ones they are.
 fn numbered() -> Vec<Exchange> {
     let start = Timestamp::now().before(Duration::from_secs(60));
     let at = |n: usize| start.after(Duration::from_millis(n as u64));
     (0..COUNT).map(|n| exchanges::post(at(n), "/", n.to_string().as_bytes())).collect()
-}
-
-/// One connection of a target.
-struct Connection {
-    stream: TcpStream,
-    /// Bodies by number that were looked at, on all connections.
-    looked_at: Arc<Mutex<Vec<String>>>,
-}
-
-impl Connection {
-    /// The next whole request, by its stream, with its body.
-    fn request(&mut self) -> io::Result<(u32, String)> {
-        let mut bodies = BTreeMap::<u32, Vec<u8>>::new();
-        loop {
-            let mut head = [0; 9];
-            self.stream.read_exact(&mut head)?;
-            let [a, b, c, kind, flags, stream @ ..] = head;
-            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-            self.stream.read_exact(&mut payload)?;
-            let stream = u32::from_be_bytes(stream);
-            if kind != DATA {
-                continue;
-            }
-            let body = bodies.entry(stream).or_default();
-            body.extend(payload);
-            if flags & END_STREAM != 0 {
-                return Ok((stream, String::from_utf8_lossy(body).into_owned()));
-            }
-        }
-    }
-
-    fn look_at(&self, body: String) {
-        self.looked_at.lock().unwrap().push(body);
-    }
-
-    fn answer(&mut self, stream: u32, body: String) -> io::Result<()> {
-        self.look_at(body);
-        let fields = block(&[(":status", "200")]);
-        self.stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields))
-    }
-
-    fn answer_all(&mut self) -> io::Result<()> {
-        loop {
-            let (stream, body) = self.request()?;
-            self.answer(stream, body)?;
-        }
-    }
-
-    fn goodbye(&mut self, last: u32) -> io::Result<()> {
-        self.stream.write_all(&goodbye(last))
-    }
-
-    fn refuse(&mut self, stream: u32) -> io::Result<()> {
-        self.stream.write_all(&frame(RST_STREAM, 0, stream, &REFUSED_STREAM.to_be_bytes()))
-    }
-
-    /// All requests, in the order of their streams.
-    fn all(&mut self) -> io::Result<Vec<(u32, String)>> {
-        (0..COUNT).map(|_| self.request()).collect()
-    }
-}
-
-fn goodbye(last: u32) -> Vec<u8> {
-    frame(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat())
-}
-
-/// A target that deals with its n-th connection as told. Where it listens, and the bodies that it has looked at.
-fn target(
-    deal: impl Fn(usize, &mut Connection) -> io::Result<()> + Send + Sync + 'static,
-) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
-    target_that_greets(|_| settings(&[]), deal)
-}
-
-/// The same, whose n-th connection begins with these frames, in one piece.
-fn target_that_greets(
-    greeting: impl Fn(usize) -> Vec<u8> + Send + 'static,
-    deal: impl Fn(usize, &mut Connection) -> io::Result<()> + Send + Sync + 'static,
-) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
-    const PREFACE: usize = 24;
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (deal, looked_at) = (Arc::new(deal), Arc::default());
-    let seen = Arc::clone(&looked_at);
-    std::thread::spawn(move || {
-        for (number, stream) in listener.incoming().enumerate() {
-            let (deal, looked_at, greeting) = (Arc::clone(&deal), Arc::clone(&seen), greeting(number));
-            std::thread::spawn(move || {
-                let mut connection = Connection { stream: stream?, looked_at };
-                connection.stream.read_exact(&mut [0; PREFACE])?;
-                connection.stream.write_all(&greeting)?;
-                deal(number, &mut connection)?;
-                // Closed with something unread, the connection would be reset, and what was written lost.
-                connection.stream.shutdown(std::net::Shutdown::Write)?;
-                io::copy(&mut connection.stream, &mut io::sink())
-            });
-        }
-    });
-    (address, looked_at)
 }
 
 /// Sends everything at once.
@@ -138,12 +34,6 @@ fn replayed(to: SocketAddr) -> Snapshot {
 fn ends(to: SocketAddr) -> (u64, u64) {
     let ledger = replayed(to);
     (ledger.state("answered"), ledger.reason("failed", "broken"))
-}
-
-fn each_once(looked_at: &Mutex<Vec<String>>) {
-    let mut bodies = looked_at.lock().unwrap().clone();
-    bodies.sort();
-    assert_eq!(bodies, (0..COUNT).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
 #[test]
@@ -219,12 +109,11 @@ fn a_refused_stream_is_sent_again() {
 
 #[test]
 fn a_stream_that_is_reset_otherwise_is_not_sent_again() {
-    const CANCEL: u32 = 8;
     let (address, looked_at) = target(|_, connection| {
         loop {
             let (stream, body) = connection.request()?;
             connection.look_at(body);
-            connection.stream.write_all(&frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes()))?;
+            connection.reset(stream, CANCEL)?;
         }
     });
     assert_eq!(ends(address), (0, COUNT as u64));
