@@ -55,7 +55,7 @@ struct Shared {
 
 /// What it takes to send a request again.
 #[derive(Debug)]
-pub(super) struct Copy {
+pub(super) struct Spare {
     head: Request<()>,
     body: Option<Rc<RefCell<Shared>>>,
 }
@@ -130,7 +130,7 @@ impl Shared {
     }
 }
 
-impl Copy {
+impl Spare {
     pub(super) fn of(request: &Request<Outgoing>) -> Self {
         let mut head = Request::new(());
         request.method().clone_into(head.method_mut());
@@ -156,7 +156,7 @@ impl Copy {
     }
 }
 
-impl Drop for Copy {
+impl Drop for Spare {
     /// There is an answer, or nobody waits for one.
     fn drop(&mut self) {
         if let Some(body) = &self.body {

@@ -21,7 +21,7 @@ use umbra_common::unprocessed::is_unprocessed;
 use super::connect::Connector;
 use super::{Failure, RequestBody};
 use crate::metrics::Meter;
-use again::{Copy, Outgoing};
+use again::{Outgoing, Spare};
 use line::Line;
 
 /// More connections of one worker are not made; then requests wait for streams to end.
@@ -110,7 +110,7 @@ impl Channel {
         request: Box<Request<RequestBody>>,
     ) -> Result<(Response<Incoming>, Stream), Failure> {
         let mut request = Box::new(request.map(Outgoing::new));
-        let copy = Copy::of(&request);
+        let spare = Spare::of(&request);
         let mut tries = 1;
         loop {
             let (mut sender, stream) = self.slot().await?;
@@ -122,7 +122,7 @@ impl Channel {
             let (unsent, error) = (error.take_message(), error.into_error());
             let back = match unsent {
                 _ if tries == MOST_TRIES => None,
-                None => self.once_more(&error, &copy),
+                None => self.once_more(&error, &spare),
                 unsent => unsent,
             };
             let Some(back) = back else { return Err(Failure::Broken(error)) };
@@ -131,8 +131,8 @@ impl Channel {
     }
 
     /// A request that an attempt failed with, where the upstream has not looked at it.
-    fn once_more(&self, error: &hyper::Error, copy: &Copy) -> Option<Request<Outgoing>> {
-        let again = is_unprocessed(error).then(|| copy.again()).flatten();
+    fn once_more(&self, error: &hyper::Error, spare: &Spare) -> Option<Request<Outgoing>> {
+        let again = is_unprocessed(error).then(|| spare.again()).flatten();
         again.inspect(|_| self.meter.sent_again())
     }
 
