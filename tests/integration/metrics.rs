@@ -16,7 +16,7 @@ const CONSTANT: [&str; 3] =
     ["umbra_recorder_build_info", "umbra_recorder_memory_limit_bytes", "umbra_recorder_queue_limit_batches"];
 
 /// What it takes more to move, by the beginning of its name, and the module that does.
-const MOVED_ELSEWHERE: [(&str, &str); 9] = [
+const MOVED_ELSEWHERE: [(&str, &str); 10] = [
     ("umbra_recorder_accept_failures_", "it takes a process without file descriptors: edge"),
     ("umbra_recorder_connections_ended_", "edge"),
     ("umbra_recorder_http2_", "edge"),
@@ -24,6 +24,7 @@ const MOVED_ELSEWHERE: [(&str, &str); 9] = [
     ("umbra_recorder_spool_", "spooling"),
     ("umbra_recorder_store_up", "it is 0 while the store is down: store_faults"),
     ("umbra_recorder_tunnel", "tunnels"),
+    ("umbra_recorder_upstream_sent_again_", "goodbyes"),
     ("umbra_recorder_tls_", "tls"),
     ("umbra_recorder_certificate_", "tls"),
 ];
