@@ -140,6 +140,50 @@ fn target_that_greets(
     (address, looked_at)
 }
 
+/// Answers the first of all requests, and has not looked at the others of its first connection.
+fn leaves_after_the_first() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    target(|number, connection| {
+        if number > 0 {
+            return connection.answer_all();
+        }
+        let mut requests = connection.all()?;
+        let (first, body) = requests.swap_remove(0);
+        connection.goodbye(first)?;
+        connection.answer(first, body)
+    })
+}
+
+/// Looks at all requests, and leaves without an answer.
+fn leaves_after_all() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    target(|_, connection| {
+        let requests = connection.all()?;
+        let last = requests[COUNT - 1].0;
+        requests.into_iter().for_each(|(_, body)| connection.look_at(body));
+        connection.goodbye(last)
+    })
+}
+
+/// Refuses all requests, then answers.
+fn refuses_all_once() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    target(|_, connection| {
+        for (stream, _) in connection.all()? {
+            connection.refuse(stream)?;
+        }
+        connection.answer_all()
+    })
+}
+
+/// Looks at each request, and resets its stream.
+fn looks_and_cancels() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    target(|_, connection| {
+        loop {
+            let (stream, body) = connection.request()?;
+            connection.look_at(body);
+            connection.reset(stream, CANCEL)?;
+        }
+    })
+}
+
 fn each_once(looked_at: &Mutex<Vec<String>>) {
     let mut bodies = looked_at.lock().unwrap().clone();
     bodies.sort();

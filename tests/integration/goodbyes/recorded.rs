@@ -10,7 +10,9 @@ use umbra_tests::recorder::TestRecorder;
 use umbra_tests::stores::TestStore;
 use umbra_tests::wait::eventually;
 
-use super::{CANCEL, COUNT, TRAILERS, each_once, target};
+use super::{
+    COUNT, TRAILERS, each_once, leaves_after_all, leaves_after_the_first, looks_and_cancels, refuses_all_once, target,
+};
 
 /// The most of a body that is kept to be sent again.
 const KEPT: usize = 16 << 10;
@@ -71,15 +73,7 @@ fn pass_numbered(upstream: SocketAddr) -> Passed {
 
 #[test]
 fn what_lies_beyond_a_goodbye_is_sent_again_and_recorded_once() {
-    let (address, looked_at) = target(|number, connection| {
-        if number > 0 {
-            return connection.answer_all();
-        }
-        let mut requests = connection.all()?;
-        let (first, body) = requests.swap_remove(0);
-        connection.goodbye(first)?;
-        connection.answer(first, body)
-    });
+    let (address, looked_at) = leaves_after_the_first();
     let passed = pass_numbered(address);
     assert_eq!((passed.statuses, passed.sent_again), (vec![200; COUNT], COUNT as u64 - 1));
     each_once(&looked_at);
@@ -87,12 +81,7 @@ fn what_lies_beyond_a_goodbye_is_sent_again_and_recorded_once() {
 
 #[test]
 fn what_a_goodbye_may_have_looked_at_is_not_sent_again() {
-    let (address, looked_at) = target(|_, connection| {
-        let requests = connection.all()?;
-        let last = requests[COUNT - 1].0;
-        requests.into_iter().for_each(|(_, body)| connection.look_at(body));
-        connection.goodbye(last)
-    });
+    let (address, looked_at) = leaves_after_all();
     let passed = pass_numbered(address);
     assert_eq!((passed.statuses, passed.sent_again), (vec![502; COUNT], 0));
     each_once(&looked_at);
@@ -103,12 +92,7 @@ fn a_refused_stream_is_sent_again_with_its_body_and_its_trailers() {
     let chunked = |n: &String| {
         format!("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{n}\r\n0\r\nx-end: {n}\r\n\r\n")
     };
-    let (address, looked_at) = target(|_, connection| {
-        for (stream, _) in connection.all()? {
-            connection.refuse(stream)?;
-        }
-        connection.answer_all()
-    });
+    let (address, looked_at) = refuses_all_once();
     let passed = pass(address, numbers().iter().map(chunked));
     assert_eq!((passed.statuses, passed.sent_again), (vec![200; COUNT], COUNT as u64));
     assert_eq!(passed.recorded, numbers());
@@ -119,12 +103,7 @@ fn a_refused_stream_is_sent_again_with_its_body_and_its_trailers() {
 
 #[test]
 fn a_request_without_a_body_is_sent_again() {
-    let (address, looked_at) = target(|_, connection| {
-        for (stream, _) in connection.all()? {
-            connection.refuse(stream)?;
-        }
-        connection.answer_all()
-    });
+    let (address, looked_at) = refuses_all_once();
     let passed = pass(address, (0..COUNT).map(|_| "GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned()));
     assert_eq!((passed.statuses, passed.sent_again), (vec![200; COUNT], COUNT as u64));
     assert_eq!(*looked_at.lock().unwrap(), [""; COUNT]);
@@ -132,13 +111,7 @@ fn a_request_without_a_body_is_sent_again() {
 
 #[test]
 fn a_stream_that_is_reset_otherwise_is_not_sent_again() {
-    let (address, looked_at) = target(|_, connection| {
-        loop {
-            let (stream, body) = connection.request()?;
-            connection.look_at(body);
-            connection.reset(stream, CANCEL)?;
-        }
-    });
+    let (address, looked_at) = looks_and_cancels();
     let passed = pass_numbered(address);
     assert_eq!((passed.statuses, passed.sent_again), (vec![502; COUNT], 0));
     each_once(&looked_at);

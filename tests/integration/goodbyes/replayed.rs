@@ -13,7 +13,10 @@ use umbra_tests::frames::settings;
 use umbra_tests::replayer::replay;
 use umbra_tests::stores::TestStore;
 
-use super::{ANY_STREAM, CANCEL, COUNT, each_once, goodbye, target, target_that_greets};
+use super::{
+    ANY_STREAM, COUNT, each_once, goodbye, leaves_after_all, leaves_after_the_first, looks_and_cancels,
+    refuses_all_once, target, target_that_greets,
+};
 
 /// Requests that say in their bodies which ones they are.
 fn numbered() -> Vec<Exchange> {
@@ -38,15 +41,7 @@ fn ends(to: SocketAddr) -> (u64, u64) {
 
 #[test]
 fn what_lies_beyond_a_goodbye_is_sent_again_on_another_connection() {
-    let (address, looked_at) = target(|number, connection| {
-        if number > 0 {
-            return connection.answer_all();
-        }
-        let mut requests = connection.all()?;
-        let (first, body) = requests.swap_remove(0);
-        connection.goodbye(first)?;
-        connection.answer(first, body)
-    });
+    let (address, looked_at) = leaves_after_the_first();
     assert_eq!(ends(address), (COUNT as u64, 0));
     each_once(&looked_at);
 }
@@ -85,37 +80,21 @@ fn requests_that_cross_a_goodbye_are_sent_again() {
 
 #[test]
 fn what_a_goodbye_may_have_looked_at_is_not_sent_again() {
-    let (address, looked_at) = target(|_, connection| {
-        let requests = connection.all()?;
-        let last = requests[COUNT - 1].0;
-        requests.into_iter().for_each(|(_, body)| connection.look_at(body));
-        connection.goodbye(last)
-    });
+    let (address, looked_at) = leaves_after_all();
     assert_eq!(ends(address), (0, COUNT as u64));
     each_once(&looked_at);
 }
 
 #[test]
 fn a_refused_stream_is_sent_again() {
-    let (address, looked_at) = target(|_, connection| {
-        for (stream, _) in connection.all()? {
-            connection.refuse(stream)?;
-        }
-        connection.answer_all()
-    });
+    let (address, looked_at) = refuses_all_once();
     assert_eq!(ends(address), (COUNT as u64, 0));
     each_once(&looked_at);
 }
 
 #[test]
 fn a_stream_that_is_reset_otherwise_is_not_sent_again() {
-    let (address, looked_at) = target(|_, connection| {
-        loop {
-            let (stream, body) = connection.request()?;
-            connection.look_at(body);
-            connection.reset(stream, CANCEL)?;
-        }
-    });
+    let (address, looked_at) = looks_and_cancels();
     assert_eq!(ends(address), (0, COUNT as u64));
     each_once(&looked_at);
 }
