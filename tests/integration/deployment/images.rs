@@ -1,6 +1,8 @@
 //! The Dockerfile, by what it says; `deploy/docker/smoke` builds and runs the images.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 
 use umbra_tests::deployed;
 
@@ -69,7 +71,43 @@ fn the_build_is_given_every_member_of_the_workspace() {
     for member in members.trim_end_matches(']').split(", ").map(|m| m.trim_matches('"')) {
         assert!(kept.iter().any(|k| member == *k || member.starts_with(&format!("{k}/"))), "{member} is left out");
     }
-    for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "deploy/docker/programs"] {
+    let ours = ["programs", "fit", "recorder.counted", "recorder.profdata"].map(|file| format!("deploy/docker/{file}"));
+    for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"].into_iter().chain(ours.iter().map(String::as_str)) {
         assert!(kept.contains(&file), "{file} is left out");
     }
+}
+
+/// What `deploy/docker/fit` says: its status, and its lines.
+fn fit(with: &Path) -> (Option<i32>, String) {
+    let output = Command::new(deployed::path("docker/fit")).arg(with).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+#[test]
+fn what_the_recorder_is_laid_out_by_was_counted_for_this_code() {
+    let counted = deployed::path("docker/recorder.counted");
+    assert_eq!(fit(&counted), (Some(0), String::new()));
+}
+
+#[test]
+fn counts_that_were_made_with_other_names_are_told_with_what_has_changed() {
+    let counted = deployed::text("docker/recorder.counted");
+    let scratch = tempfile::tempdir().unwrap();
+    let other = scratch.path().join("counted");
+    let library = counted.lines().find(|line| line.contains(" h2 v")).expect("a dependency");
+    for (is, was) in [
+        // Other counts, another toolchain, another way to build, another version, and one dependency less.
+        ("  deploy/docker/recorder.profdata", "0  deploy/docker/recorder.profdata"),
+        ("channel = ", "channel = 1"),
+        ("codegen-units = 1", "codegen-units = 16"),
+        (library, &format!("{library}-other")),
+        (library, ""),
+    ] {
+        std::fs::write(&other, counted.replacen(is, was, 1)).unwrap();
+        let (status, said) = fit(&other);
+        assert_eq!(status, Some(1), "{is}: {said}");
+        assert!(said.contains(is.trim()) && said.contains("deploy/docker/learn"), "{is}: {said}");
+    }
+    let (status, said) = fit(&scratch.path().join("none"));
+    assert!(status == Some(2) && said.contains("none cannot be read"), "{said}");
 }
