@@ -14,6 +14,8 @@ pub enum Mode {
     Stall,
     /// Reads everything and passes nothing on: senders see success and no answer.
     BlackHole,
+    /// Passes on what clients say, and nothing of what the server answers.
+    Unanswered,
     /// Closes all connections, and new ones at once.
     Cut,
     /// Passes on so many bytes a second, in each direction of each connection.
@@ -96,18 +98,18 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             _ => {}
         }
         let Ok(server) = TcpStream::connect(shared.to) else { continue };
-        for (from, to, rewrite) in [(&client, &server, false), (&server, &client, true)] {
+        for (from, to, answers) in [(&client, &server, false), (&server, &client, true)] {
             let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
             to.set_nodelay(true).unwrap();
             from.set_read_timeout(Some(TICK)).unwrap();
             let shared = Arc::clone(shared);
-            std::thread::spawn(move || pump(from, to, rewrite, &shared));
+            std::thread::spawn(move || pump(from, to, answers, &shared));
         }
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, rewrite: bool, shared: &Shared) {
-    let rewrite = shared.rewrite.as_ref().filter(|_| rewrite);
+fn pump(mut from: TcpStream, mut to: TcpStream, answers: bool, shared: &Shared) {
+    let rewrite = shared.rewrite.as_ref().filter(|_| answers);
     let mut buffer = vec![0; 64 << 10];
     let mut held = Vec::new();
     loop {
@@ -118,7 +120,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream, rewrite: bool, shared: &Shared) 
                 continue;
             }
             Mode::Throttle(a_second) => (a_second as usize / 100).max(1),
-            Mode::Pass | Mode::BlackHole => buffer.len(),
+            Mode::Pass | Mode::BlackHole | Mode::Unanswered => buffer.len(),
         };
         let read = match from.read(&mut buffer[..most]) {
             Ok(0) => break,
@@ -133,8 +135,9 @@ fn pump(mut from: TcpStream, mut to: TcpStream, rewrite: bool, shared: &Shared) 
         match shared.mode() {
             Mode::Cut | Mode::Ended => break,
             Mode::BlackHole => continue,
+            Mode::Unanswered if answers => continue,
             Mode::Throttle(_) => std::thread::sleep(TICK),
-            Mode::Pass | Mode::Stall => {}
+            Mode::Pass | Mode::Unanswered | Mode::Stall => {}
         }
         let passed = match rewrite {
             None => to.write_all(&buffer[..read]),

@@ -149,7 +149,7 @@ impl Fresh {
 
 /// A record to append.
 pub(super) fn record((id, arrival, value): (ExchangeId, Timestamp, Vec<u8>), tally: &Tally) -> Record<Ticket> {
-    Record { key: id.to_bytes().to_vec(), id, arrival, value, receipt: tally.ticket() }
+    Record { key: id.to_bytes().to_vec(), id, arrival, value, receipt: tally.ticket(id) }
 }
 
 /// Records of these exchanges.

@@ -1,8 +1,9 @@
 //! Receipts that can be counted: how many were handed out, and what became of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use umbra_common::exchange::ExchangeId;
 use umbra_common::store::{Loss, Receipt};
 
 /// The counts of one test.
@@ -13,6 +14,8 @@ pub(super) struct Tally(Arc<Mutex<Counts>>);
 pub(super) struct Counts {
     pub(super) handed_out: usize,
     pub(super) stored: usize,
+    /// Which those are.
+    pub(super) stored_ids: BTreeSet<ExchangeId>,
     pub(super) lost: BTreeMap<&'static str, usize>,
     /// Dropped without a word.
     pub(super) forgotten: usize,
@@ -31,12 +34,12 @@ impl Counts {
 
 /// The receipt of one record.
 #[derive(Debug)]
-pub(super) struct Ticket(Option<Tally>);
+pub(super) struct Ticket(Option<Tally>, ExchangeId);
 
 impl Tally {
-    pub(super) fn ticket(&self) -> Ticket {
+    pub(super) fn ticket(&self, id: ExchangeId) -> Ticket {
         self.change(|counts| counts.handed_out += 1);
-        Ticket(Some(self.clone()))
+        Ticket(Some(self.clone()), id)
     }
 
     pub(super) fn now(&self) -> Counts {
@@ -51,7 +54,10 @@ impl Tally {
 impl Receipt for Ticket {
     fn stored(mut self) {
         if let Some(tally) = self.0.take() {
-            tally.change(|counts| counts.stored += 1);
+            tally.change(|counts| {
+                counts.stored += 1;
+                counts.stored_ids.insert(self.1);
+            });
         }
     }
 
