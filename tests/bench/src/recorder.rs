@@ -150,7 +150,7 @@ fn break_in(kafka: &Kafka, stage: Stage<'_>, wrk: &Loader, warm_up: u32, stop: &
     Ok(load.seconds)
 }
 
-/// The latency that the recorder adds, beside nginx's, at half of the rate that it reached.
+/// The latency that the recorder adds, with recording and without, beside nginx's, at half of the rate that it reached.
 fn at_half_load(
     contenders: &[Contender],
     all: &[Figures],
@@ -162,7 +162,8 @@ fn at_half_load(
     let recording = all.iter().find(|f| f.kind.records() && f.work == Work::Http1);
     let Some(recording) = recording else { return Ok(()) };
     let rate = (recording.rate / 2.0) as u32;
-    let through = contenders.iter().filter(|c| c.kind.records() || c.kind == Kind::Nginx);
+    // Without recording too: only what is beyond that is of the recording.
+    let through = contenders.iter().filter(|c| c.kind.records() || matches!(c.kind, Kind::UmbraOff | Kind::Nginx));
     let mut ways = vec![Way::new("straight to the upstream", upstream.production)];
     ways.extend(through.map(|c| Way::new(c.kind.to_string(), c.http1)));
     let kept = half_load::measure(&mut ways, rate, rounds, load, stop)?;
