@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use umbra_tests::load::{Sample, percentile};
 
+use crate::awake::Awake;
 use crate::load::Load;
 use crate::median::median;
 use crate::paced::{Paced, PacedLoad};
@@ -85,6 +86,8 @@ impl Way {
 pub struct Punctuality {
     /// Turns in which it was not before everything else on the processors.
     waited: u32,
+    /// Whether the processors were kept from sleeping.
+    awake: bool,
     /// How often it was put on a processor a millisecond or more late.
     late: u32,
     /// For so long it ran.
@@ -95,7 +98,8 @@ pub struct Punctuality {
 pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop) -> anyhow::Result<Punctuality> {
     let Load { concurrency, seconds } = load;
     eprintln!("at {rate} requests/s, by turns");
-    let mut kept = Punctuality::default();
+    let awake = Awake::ask();
+    let mut kept = Punctuality { awake: awake.is_asked(), ..Punctuality::default() };
     for _ in 0..rounds * seconds * TURNS_A_SECOND {
         for way in &mut *ways {
             let paced = PacedLoad::start(way.at, concurrency, rate, REQUEST)?;
@@ -113,6 +117,15 @@ pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop
 
 impl fmt::Display for Punctuality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.awake {
+            write!(f, "The processors were kept from sleeping (/dev/cpu_dma_latency). ")?;
+        } else {
+            write!(
+                f,
+                "The processors slept whenever there was nothing to do, since nobody here may keep them from it (/dev/cpu_dma_latency): a virtual \
+                 machine's may be away for milliseconds then. "
+            )?;
+        }
         let late = f64::from(self.late) / self.time.as_secs_f64();
         if self.waited == 0 {
             write!(
@@ -190,7 +203,7 @@ mod tests {
     #[test]
     fn what_a_way_adds_is_over_the_straight_one() {
         let ways = [way("straight", &[&[3], &[2], &[9]]), way("Umbra", &[&[4], &[4], &[5]])];
-        let kept = Punctuality { waited: 0, late: 6, time: Duration::from_secs(4) };
+        let kept = Punctuality { waited: 0, awake: true, late: 6, time: Duration::from_secs(4) };
         let text = Report { rate: 1000, ways: &ways, kept }.to_string();
         assert!(text.contains("medians of 3 tenths of a second"), "{text}");
         assert!(text.contains("straight: p50 3.00 ms, p99 3.00 ms (of all requests 3.00 ms)"), "{text}");
@@ -200,8 +213,11 @@ mod tests {
             text.contains("went first on these processors (SCHED_FIFO)") && text.contains("1.5 times a second"),
             "{text}"
         );
-        let text = Report { rate: 1000, ways: &ways, kept: Punctuality { waited: 1, ..kept } }.to_string();
+        assert!(text.contains("were kept from sleeping"), "{text}");
+        let kept = Punctuality { waited: 1, awake: false, ..kept };
+        let text = Report { rate: 1000, ways: &ways, kept }.to_string();
         assert!(text.contains("had to wait for processors like everything else"), "{text}");
+        assert!(text.contains("slept whenever there was nothing to do"), "{text}");
     }
 
     #[test]

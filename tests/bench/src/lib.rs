@@ -2,11 +2,12 @@
 //!
 //! [`recorder`] is one command: an [`upstream`] is started, then every [`contender`] in front of it, each a [`running`]
 //! process; [`rounds`] [`load`] them in turn and read their [`usage`]; [`figures`] are medians and ratios, [`report`]
-//! prints them; [`half_load`], by requests that are [`paced`], and [`idle`] measure what a full load does not show. [`soak`] watches the recorder's memory
+//! prints them; [`half_load`], by requests that are [`paced`] on processors that stay [`awake`], and [`idle`] measure what a full load does not show. [`soak`] watches the recorder's memory
 //! under all kinds of traffic. [`replayer`] is the other: traffic on an exact grid is sent to a [`receiver`], in
 //! rounds with a sender that does nothing else, and [`timing`] says how well each kept to its schedule. [`follow`] counts what a fleet sends together. [`faults`] breaks the
 //! store under a steady load. [`listing`] looks at a long log. [`stop`] ends all of it early.
 
+pub mod awake;
 pub mod binary;
 pub mod broker;
 pub mod contender;
