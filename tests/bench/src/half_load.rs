@@ -16,7 +16,7 @@ use umbra_tests::load::{Sample, percentile};
 
 use crate::awake::Awake;
 use crate::load::Load;
-use crate::median::median;
+use crate::median::Spread;
 use crate::paced::{Paced, PacedLoad};
 use crate::stop::Stop;
 
@@ -64,11 +64,9 @@ impl Way {
         self.samples.extend(samples);
     }
 
-    /// The median over the stretches.
-    fn median(&self, pick: fn(&Stretch) -> Duration) -> Duration {
-        median(self.stretches.iter().map(|stretch| pick(stretch).as_secs_f64()))
-            .map(Duration::from_secs_f64)
-            .unwrap_or_default()
+    /// What the stretches say, in milliseconds.
+    fn spread(&self, pick: fn(&Stretch) -> Duration) -> Spread {
+        Spread::of(self.stretches.iter().map(|stretch| ms(pick(stretch)))).unwrap_or_default()
     }
 
     /// The 99th percentile of all requests.
@@ -115,6 +113,10 @@ pub fn measure(ways: &mut [Way], rate: u32, rounds: u32, load: Load, stop: &Stop
     Ok(kept)
 }
 
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
 impl fmt::Display for Punctuality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.awake {
@@ -157,7 +159,6 @@ pub struct Report<'a> {
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((straight, through)) = self.ways.split_first() else { return Ok(()) };
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
         writeln!(
             f,
             "At {} requests/s, half of what the recorder reached, by turns of half a second; medians of {} tenths of a second each:",
@@ -165,9 +166,13 @@ impl fmt::Display for Report<'_> {
             straight.stretches.len()
         )?;
         let line = |way: &Way| {
-            let (p50, p99) = (way.median(|stretch| stretch.p50), way.median(|stretch| stretch.p99));
+            let p50 = way.spread(|stretch| stretch.p50).median;
+            let Spread { median: p99, low, high } = way.spread(|stretch| stretch.p99);
             let all = ms(way.p99_of_all());
-            format!("{}: p50 {:.2} ms, p99 {:.2} ms (of all requests {all:.2} ms)", way.name, ms(p50), ms(p99))
+            format!(
+                "{}: p50 {p50:.2} ms, p99 {p99:.2} ms (half of them: {low:.2} to {high:.2}; of all requests {all:.2} ms)",
+                way.name
+            )
         };
         writeln!(f, "  {}", line(straight))?;
         for way in through {
@@ -175,7 +180,7 @@ impl fmt::Display for Report<'_> {
                 f,
                 "  {}; added p99 {:+.2} ms (bound: 1), of all requests {:+.2} ms; {} failed",
                 line(way),
-                ms(way.median(|stretch| stretch.p99)) - ms(straight.median(|stretch| stretch.p99)),
+                way.spread(|stretch| stretch.p99).median - straight.spread(|stretch| stretch.p99).median,
                 ms(way.p99_of_all()) - ms(straight.p99_of_all()),
                 way.failed()
             )?;
@@ -206,7 +211,10 @@ mod tests {
         let kept = Punctuality { waited: 0, awake: true, late: 6, time: Duration::from_secs(4) };
         let text = Report { rate: 1000, ways: &ways, kept }.to_string();
         assert!(text.contains("medians of 3 tenths of a second"), "{text}");
-        assert!(text.contains("straight: p50 3.00 ms, p99 3.00 ms (of all requests 3.00 ms)"), "{text}");
+        assert!(
+            text.contains("straight: p50 3.00 ms, p99 3.00 ms (half of them: 2.50 to 6.00; of all requests 3.00 ms)"),
+            "{text}"
+        );
         assert!(text.contains("Umbra: p50 4.00 ms, p99 4.00 ms"), "{text}");
         assert!(text.contains("added p99 +1.00 ms (bound: 1), of all requests +1.00 ms; 0 failed"), "{text}");
         assert!(
@@ -225,7 +233,8 @@ mod tests {
         let (still, mut during) = ([1; 100], [1; 100]);
         during[50..55].fill(95);
         let paused = way("paused", &[&still, &during, &still]);
-        assert_eq!(paused.median(|stretch| stretch.p99), Duration::from_millis(1));
+        let p99 = paused.spread(|stretch| stretch.p99);
+        assert_eq!((p99.low, p99.median, p99.high), (1.0, 1.0, 48.0));
         assert_eq!(paused.p99_of_all(), Duration::from_millis(95));
         assert_eq!(paused.failed(), 5);
     }

@@ -13,7 +13,7 @@ pub fn median(all: impl IntoIterator<Item = f64>) -> Option<f64> {
 }
 
 /// The middle of what several rounds gave, and how far apart they were.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spread {
     /// The median.
     pub median: f64,
