@@ -37,6 +37,16 @@ impl Awake {
     }
 }
 
+/// What it means for the figures that it could be asked for, or could not.
+pub fn describe(is_asked: bool) -> &'static str {
+    if is_asked {
+        "The processors were kept from sleeping (/dev/cpu_dma_latency)."
+    } else {
+        "The processors slept whenever there was nothing to do, since nobody here may keep them from it (/dev/cpu_dma_latency): a virtual \
+         machine's may be away for milliseconds then."
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

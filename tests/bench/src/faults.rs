@@ -1,7 +1,7 @@
 //! `umbra-bench faults`: what each way for a store to fail costs the requests that pass a recorder meanwhile.
 //!
 //! A second load of the same rate goes past the recorder, straight to the upstream: what a fault does to the machine (a
-//! broker that starts again takes both processors) hits both, and only the difference is the recorder's.
+//! broker that starts again takes both processors) hits both, and only the difference is the recorder's. The processors stay [`awake`].
 
 use std::io::Write;
 use std::path::Path;
@@ -18,6 +18,7 @@ use serde_json::Value;
 use umbra_tests::faults::{Fault, FaultyStore};
 use umbra_tests::load::{Sample, SteadyLoad, percentile, post};
 
+use crate::awake::{self, Awake};
 use crate::running::{Running, free_address, get};
 use crate::stop::Stop;
 use crate::upstream::Upstream;
@@ -89,6 +90,7 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
         "ledger",
     ]);
     let mut reasons = Vec::new();
+    let awake = Awake::ask();
     let wanted = |fault: &&Fault| options.only.as_deref().is_none_or(|words| fault.name().contains(words));
     for fault in Fault::ALL.iter().filter(wanted) {
         stop.check()?;
@@ -104,12 +106,13 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     ensure!(!reasons.is_empty(), "--only names no fault");
     writeln!(
         out,
-        "\n{} requests/s with {} bytes over {} connections, {} s before, during and after each fault; {}.\n",
+        "\n{} requests/s with {} bytes over {} connections, {} s before, during and after each fault; {}. {}\n",
         options.rate,
         options.body,
         options.connections,
         options.seconds,
-        machine::describe(before)
+        machine::describe(before),
+        awake::describe(awake.is_asked())
     )?;
     write!(out, "{}", report::lines(&mut table, 1))?;
     writeln!(out, "\nWhat /status said:")?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use umbra_tests::load::{Sample, percentile};
 
-use crate::awake::Awake;
+use crate::awake::{self, Awake};
 use crate::load::Load;
 use crate::median::Spread;
 use crate::paced::{Paced, PacedLoad};
@@ -119,15 +119,7 @@ fn ms(time: Duration) -> f64 {
 
 impl fmt::Display for Punctuality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.awake {
-            write!(f, "The processors were kept from sleeping (/dev/cpu_dma_latency). ")?;
-        } else {
-            write!(
-                f,
-                "The processors slept whenever there was nothing to do, since nobody here may keep them from it (/dev/cpu_dma_latency): a virtual \
-                 machine's may be away for milliseconds then. "
-            )?;
-        }
+        write!(f, "{} ", awake::describe(self.awake))?;
         let late = f64::from(self.late) / self.time.as_secs_f64();
         if self.waited == 0 {
             write!(

@@ -1,7 +1,8 @@
 //! `umbra-bench replayer`: how well the replayer keeps to a schedule, and how fast it is without one.
 //!
 //! All cells take turns in rounds, and with them a bare sender at each rate: where the machine stands still for some
-//! milliseconds, everybody's requests are late. GoReplay takes its turns too, where it is installed.
+//! milliseconds, everybody's requests are late. The processors stay [`awake`] for all of them, and sleep when they may while there is no schedule
+//! to keep. GoReplay takes its turns too, where it is installed.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,6 +12,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use umbra_tests::stores::TestStore;
 
+use crate::awake::{self, Awake};
 use crate::broker::Kafka;
 use crate::load::{Load, Loader};
 use crate::median::median;
@@ -125,7 +127,10 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     let played = gor.iter().flat_map(|program| captures.iter().map(|capture| (capture, program.as_path())));
 
     let (mut rows, mut fastest) = (rows(&grids, played), Vec::new());
+    let mut stayed_awake = true;
     for round in 1..=options.rounds {
+        let awake = Awake::ask();
+        stayed_awake &= awake.is_asked();
         for row in &mut rows {
             stop.check()?;
             eprintln!("round {round} of {}: {}", options.rounds, row.cell);
@@ -133,6 +138,7 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
                 .with_context(|| format!("round {round} of {}", row.cell))?;
             row.rounds.push(one);
         }
+        drop(awake);
         eprintln!("round {round} of {}: as fast as it goes", options.rounds);
         fastest.push(flat_out(&unpaced, &wrk, options, (&receiver, dir.path()), stop)?);
     }
@@ -145,9 +151,10 @@ pub fn run(options: &Options, stop: &Stop, out: &mut dyn Write) -> anyhow::Resul
     )?;
     writeln!(
         out,
-        "Medians of {} rounds of {} s of recorded traffic, interleaved; of all rounds the largest lag max, and sums of what was sent.\n",
+        "Medians of {} rounds of {} s of recorded traffic, interleaved; of all rounds the largest lag max, and sums of what was sent.",
         options.rounds, options.seconds
     )?;
+    writeln!(out, "{}\n", awake::describe(stayed_awake))?;
     writeln!(out, "{}", report::table(&all))?;
     for line in report::bounds(&all) {
         writeln!(out, "{line}")?;
