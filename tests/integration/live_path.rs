@@ -13,7 +13,7 @@ use umbra_tests::ports::Refusing;
 use umbra_tests::recorder::TestRecorder;
 use umbra_tests::replayer::replay;
 use umbra_tests::stores::TestStore;
-use umbra_tests::wait::{Gate, eventually};
+use umbra_tests::wait::{Gate, eventually, eventually_some};
 use umbra_tests::wire::{RawClient, RawResponse};
 
 use crate::running::Running;
@@ -226,32 +226,44 @@ struct Thread {
     turn: Option<u64>,
 }
 
-fn thread_at(folder: &Path) -> Thread {
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+/// None where the thread has ended.
+fn thread_at(folder: &Path) -> Option<Thread> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
     // proc(5): the name is field 2, in brackets, niceness field 19 and the policy field 41.
-    let stat = read("stat");
+    let stat = read("stat")?;
     let behind_name: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    let told = read("sched");
-    Thread {
-        name: read("comm").trim().to_owned(),
+    let told = read("sched")?;
+    Some(Thread {
+        name: read("comm")?.trim().to_owned(),
         niceness: behind_name[19 - 3].parse().unwrap(),
         policy: behind_name[41 - 3].parse().unwrap(),
         turn: told.lines().find_map(|line| line.strip_prefix("se.slice")?.rsplit_once(' ')?.1.parse().ok()),
-    }
+    })
+}
+
+fn threads_of(process: u32) -> Vec<Thread> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    tasks.filter_map(|task| thread_at(&task.ok()?.path())).collect()
 }
 
 #[test]
 fn a_worker_goes_before_the_stores_threads_where_processors_are_short() {
     let (origin, store) = (Origin::start(), TestStore::kafka());
     let mut recorder = Running::start(&["--store", store.url(), "--upstream", &origin.url(), "--workers", "2"]);
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", recorder.program().pid())).unwrap();
-    let threads: Vec<_> = tasks.map(|task| thread_at(&task.unwrap().path())).collect();
+    let me = || thread_at(Path::new("/proc/thread-self")).unwrap();
+    let (mine, short) =
+        thread::spawn(move || (me(), take_short_turns(), me())).join().map(|(a, (), b)| (a, b)).unwrap();
+    let process = recorder.program().pid();
+    // The recorder is ready when its workers are, whether or not its store's thread has had a processor yet. That asks for
+    // its niceness last.
+    let threads = eventually_some("the store's thread to give way", || {
+        let threads = threads_of(process);
+        let gave_way = |thread: &Thread| thread.name == "umbra-store" && thread.niceness > short.niceness;
+        threads.iter().any(gave_way).then_some(threads)
+    });
     let of = |name: &str| threads.iter().filter(|thread| thread.name.starts_with(name)).collect::<Vec<_>>();
     let (workers, store, library) = (of("umbra-worker"), of("umbra-store"), of("rdk:"));
     assert!(workers.len() == 2 && store.len() == 1 && !library.is_empty(), "{threads:?}");
-    let me = || thread_at(Path::new("/proc/thread-self"));
-    let (mine, short) =
-        thread::spawn(move || (me(), take_short_turns(), me())).join().map(|(a, (), b)| (a, b)).unwrap();
     for worker in workers {
         assert_eq!(*worker, Thread { name: worker.name.clone(), ..short.clone() }, "{threads:?}");
     }
