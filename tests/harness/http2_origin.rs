@@ -84,7 +84,7 @@ impl Http2Origin {
         self.seen.answers.add_permits(count);
     }
 
-    /// Resets the stream of one answer to [`RESET`], which has begun.
+    /// Cancels the stream of one answer to [`RESET`], which has begun.
     pub fn reset(&self) {
         self.seen.resets.add_permits(1);
     }
@@ -166,7 +166,7 @@ async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Result<Response<
 
 type Broken = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The body: `ok`, and then the end or, in its time, a reset.
+/// The body: `ok`, and then the end or, in its time, a reset with the code CANCEL.
 struct Script {
     data: Option<Bytes>,
     end: Option<Broken>,
@@ -175,15 +175,15 @@ struct Script {
 
 impl Body for Script {
     type Data = Bytes;
-    type Error = std::io::Error;
+    type Error = h2::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         if let Some(data) = self.data.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         match &mut self.end {
             None => Poll::Ready(None),
-            Some(broken) => broken.as_mut().poll(cx).map(|()| Some(Err(std::io::Error::other("as the test wants it")))),
+            Some(broken) => broken.as_mut().poll(cx).map(|()| Some(Err(h2::Reason::CANCEL.into()))),
         }
     }
 }

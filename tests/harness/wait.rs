@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Between two looks at a condition.
-const INTERVAL: Duration = Duration::from_millis(5);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(5);
 
 /// Waits until `condition` holds; fails the test, naming `what`, when [`DEADLINE`] has passed.
 #[track_caller]

@@ -1,8 +1,10 @@
 //! The way to the upstream: its protocols, its addresses, and what is never sent twice.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use h2::Reason;
 use http::{Request, Version};
 use umbra_common::exchange::Ending;
 use umbra_tests::certificates::Authority;
@@ -27,6 +29,12 @@ const POST: &str = "POST /pay HTTP/1.1\r\nhost: api.example.com\r\ncontent-lengt
 fn get(client: &mut Http2Client, path: &str) -> Http2Response {
     let uri = format!("http://api.example.com{path}");
     client.exchange(Request::builder().uri(uri).body(Default::default()).unwrap())
+}
+
+/// The code of the RST_STREAM that a response has ended with.
+fn reset_code(error: &hyper::Error) -> Option<Reason> {
+    let causes = std::iter::successors(Some(error as &dyn Error), |&error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref::<h2::Error>()).find_map(h2::Error::reason)
 }
 
 fn failures(recorder: &TestRecorder, kind: &str) -> u64 {
@@ -377,7 +385,9 @@ fn an_upstream_that_resets_ends_the_response_at_once() {
     let mut body = http2.open(request).into_body();
     assert_eq!(http2.next(&mut body).unwrap().unwrap(), "ok");
     origin.reset();
-    http2.next(&mut body).unwrap().unwrap_err();
+    // With the origin's own code: to gRPC it says what has happened.
+    let broken = http2.next(&mut body).unwrap().unwrap_err();
+    assert_eq!(reset_code(&broken), Some(Reason::CANCEL), "{broken:?}");
     // The connection goes on.
     assert_eq!(get(&mut http2, "/").head.status(), 200);
     drop(http2);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
@@ -16,13 +17,31 @@ use umbra_common::dial::{DialError, Dialer, Resolver, Stream, TlsClient, TlsSett
 use super::helloworld::greeter_client::GreeterClient;
 use super::helloworld::{HelloReply, HelloRequest};
 use crate::certificates::Authority;
-use crate::wait::DEADLINE;
+use crate::wait::{DEADLINE, INTERVAL};
 
 /// One HTTP/2 connection to a greeter.
 #[derive(Debug)]
 pub struct GrpcClient {
     runtime: tokio::runtime::Runtime,
     greeter: GreeterClient<Channel>,
+}
+
+/// What of a call is a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Unary,
+    /// The replies.
+    ServerStreaming,
+    /// The requests.
+    ClientStreaming,
+    /// Both.
+    Bidirectional,
+}
+
+impl Kind {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Unary, Self::ServerStreaming, Self::ClientStreaming, Self::Bidirectional];
 }
 
 /// What a call to the greeter asks.
@@ -98,6 +117,40 @@ impl GrpcClient {
         })
     }
 
+    /// A call with one message, behind which requests that are a stream stay open. Its replies, or why it failed.
+    pub fn call(&mut self, kind: Kind, name: &str) -> Result<Vec<String>, Status> {
+        self.runtime.block_on(call(self.greeter.clone(), kind, name, None))
+    }
+
+    /// A [`call`](Self::call) of each kind, all at once, with `time` until its deadline, which the client tells and keeps.
+    pub fn call_each_within(&mut self, time: Duration, name: &str) -> [Result<Vec<String>, Status>; 4] {
+        // Of its deadlines tonic keeps the part until a response's head.
+        let within = |kind| {
+            let call = tokio::time::timeout(time, call(self.greeter.clone(), kind, name, Some(time)));
+            async { call.await.unwrap_or_else(|_| Err(Status::deadline_exceeded("by the client's clock"))) }
+        };
+        self.runtime.block_on(async {
+            let [a, b, c, d] = Kind::ALL.map(within);
+            tokio::join!(a, b, c, d).into()
+        })
+    }
+
+    /// Begins a [`call`](Self::call) and gives it up when `when` says so.
+    pub fn give_up(&mut self, kind: Kind, name: &str, when: impl Fn() -> bool) {
+        let call = call(self.greeter.clone(), kind, name, None);
+        self.runtime.block_on(async {
+            let until = async {
+                while !when() {
+                    tokio::time::sleep(INTERVAL).await;
+                }
+            };
+            tokio::select! {
+                ended = call => panic!("{kind:?} has ended: {ended:?}"),
+                given_up = tokio::time::timeout(DEADLINE, until) => given_up.expect("a reason to give the call up"),
+            }
+        });
+    }
+
     /// Starts server streaming, takes `replies` of them and goes away in the middle of it.
     pub fn cancel_after(&mut self, name: &str, replies: usize) -> Result<(), Status> {
         self.runtime.block_on(async {
@@ -107,6 +160,32 @@ impl GrpcClient {
             Ok(())
         })
     }
+}
+
+async fn call(
+    mut greeter: GreeterClient<Channel>,
+    kind: Kind,
+    name: &str,
+    time: Option<Duration>,
+) -> Result<Vec<String>, Status> {
+    let one = with_deadline(hello(name, 1), time);
+    // With its requests open, tonic would not let go of a call whose replies nobody takes any more.
+    let (say, said) = tokio::sync::mpsc::channel(1);
+    say.try_send(hello(name, 1)).map_err(|_| Status::internal("no room for the first message"))?;
+    let open = with_deadline(tokio_stream::wrappers::ReceiverStream::new(said), time);
+    match kind {
+        Kind::Unary => Ok(vec![greeter.say_hello(one).await?.into_inner().message]),
+        Kind::ServerStreaming => all(greeter.say_many_hellos(one).await?.into_inner()).await,
+        Kind::ClientStreaming => Ok(vec![greeter.greet_all(open).await?.into_inner().message]),
+        Kind::Bidirectional => all(greeter.chat(open).await?.into_inner()).await,
+    }
+    // `say` is dropped, and so the requests end, with the call.
+}
+
+fn with_deadline<T>(message: T, time: Option<Duration>) -> Request<T> {
+    let mut request = Request::new(message);
+    time.into_iter().for_each(|time| request.set_timeout(time));
+    request
 }
 
 /// Makes tonic's connections.

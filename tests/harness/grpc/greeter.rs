@@ -17,6 +17,11 @@ use super::helloworld::{HelloReply, HelloRequest};
 use crate::http_server::HttpServer;
 use crate::wait::eventually;
 
+/// Who calls by this name is heard, and never answered.
+pub const UNANSWERED: &str = "unanswered";
+/// Who calls by this name is told that the deadline has passed.
+pub const TOO_LATE: &str = "too late";
+
 /// One call as it came.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -117,11 +122,14 @@ impl Record {
         self.end = CallEnd::Answered;
     }
 
-    fn heard(&self, message: HelloRequest) -> Result<String, Status> {
+    /// The greeting for a message; [`UNANSWERED`] waits for it until the call is dropped.
+    async fn heard(&self, message: HelloRequest) -> Result<String, Status> {
         let name = message.name.clone();
         self.with(|call| call.names.push(message.name));
         match name.as_str() {
+            UNANSWERED => std::future::pending().await,
             "nobody" => Err(Status::not_found("nobody is not here")),
+            TOO_LATE => Err(Status::deadline_exceeded("by the service's clock")),
             _ => Ok(format!("Hello {name}!")),
         }
     }
@@ -162,7 +170,7 @@ impl GreeterService for Remembering {
 
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let record = self.record(&request);
-        let answer = record.heard(request.into_inner());
+        let answer = record.heard(request.into_inner()).await;
         record.answered();
         answer.map(|message| Response::new(reply(message)))
     }
@@ -170,7 +178,7 @@ impl GreeterService for Remembering {
     async fn say_many_hellos(&self, request: Request<HelloRequest>) -> Result<Response<Replies>, Status> {
         let record = self.record(&request);
         let times = request.get_ref().times;
-        let message = record.heard(request.into_inner())?;
+        let message = record.heard(request.into_inner()).await?;
         let (say, said) = tokio::sync::mpsc::channel(AHEAD);
         tokio::spawn(async move {
             for _ in 0..times {
@@ -188,7 +196,7 @@ impl GreeterService for Remembering {
         let mut requests = request.into_inner();
         let mut all = Vec::new();
         while let Some(message) = requests.next().await {
-            all.push(record.heard(message?)?);
+            all.push(record.heard(message?).await?);
         }
         record.answered();
         Ok(Response::new(reply(all.join(" "))))
@@ -199,8 +207,14 @@ impl GreeterService for Remembering {
         let mut requests = request.into_inner();
         let (say, said) = tokio::sync::mpsc::channel(AHEAD);
         tokio::spawn(async move {
-            while let Some(Ok(message)) = requests.next().await {
-                if say.send(record.heard(message).map(reply)).await.is_err() {
+            while let Some(message) = requests.next().await {
+                // Cancelled: by the requests' end, or while there is something to say.
+                let Ok(message) = message else { return };
+                let greeting = tokio::select! {
+                    greeting = record.heard(message) => greeting,
+                    () = say.closed() => return,
+                };
+                if say.send(greeting.map(reply)).await.is_err() {
                     return;
                 }
             }

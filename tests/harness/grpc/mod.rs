@@ -3,8 +3,8 @@
 mod client;
 mod greeter;
 
-pub use client::{GrpcClient, hello};
-pub use greeter::{Call, CallEnd, Greeter};
+pub use client::{GrpcClient, Kind, hello};
+pub use greeter::{Call, CallEnd, Greeter, TOO_LATE, UNANSWERED};
 
 /// What `proto/helloworld.proto` compiles to.
 #[expect(missing_docs, reason = "generated")]
